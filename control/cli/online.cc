@@ -1,0 +1,307 @@
+#include "control/cli/online.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "control/cli/escape.h"
+#include "control/cli/offline.h"
+#include "control/cli/show.h"
+#include "control/policy/load.h"
+#include "control/server/client.h"
+#include "control/server/exit_code.h"
+#include "control/server/message.h"
+
+namespace sluice {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr std::size_t kQueriesPerAsk = 1'000;
+constexpr std::size_t kQueryBytesPerAsk = 4u << 20;
+
+// One connection and the words of the command, as every function here needs them.
+struct Session {
+  const Invocation& invocation;
+  const Terminal& terminal;
+  Client client;
+
+  const GlobalOptions& globals() const { return invocation.globals; }
+  bool is_json() const { return invocation.globals.is_json; }
+  bool has(const char* flag) const { return invocation.params.contains(flag); }
+  int fail(const Error& error) const { return print_error(error, globals(), terminal); }
+  void print(const OrderedJson& object) const { terminal.out << to_line(object) << '\n'; }
+
+  Result<Reply> call(const std::string& method, const nlohmann::json& params, int fd = -1) {
+    return client.call(method, params, globals().timeout_ms, fd);
+  }
+};
+
+// What the server's error means here: its findings, if it sent any, and its sentence.
+int fail_by_server(const Session& session, const Reply& reply) {
+  const Error& error = *reply.error;
+  const OrderedJson& data = reply.error_data;
+  if (session.is_json()) {
+    OrderedJson out = {{"error", {{"code", error.code}, {"message", error.sentence}}}};
+    for (const char* key : {"errors", "warnings"}) {
+      if (data.contains(key)) out[key] = data[key];
+    }
+    session.print(out);
+    return exit_code_of(error.kind);
+  }
+  bool has_findings = false;
+  for (const char* key : {"errors", "warnings"}) {
+    if (!data.contains(key) || !data[key].is_array()) continue;
+    for (const OrderedJson& row : data[key]) {
+      Finding finding;
+      finding.severity = std::string_view(key) == "errors" ? Severity::Error : Severity::Warning;
+      finding.file = row.value("file", "");
+      finding.line = row.value("line", 0u);
+      finding.column = row.value("column", 0u);
+      finding.message = row.value("message", "");
+      session.terminal.err << escape_control(to_string(finding)) << '\n';
+      has_findings = has_findings || finding.severity == Severity::Error;
+    }
+  }
+  if (has_findings) return exit_code_of(error.kind);
+  return session.fail(error);
+}
+
+// A descriptor of a file in memory that holds the text.
+Result<int> to_memory(std::string_view text, const std::string& name) {
+  const int fd = ::memfd_create("policy", MFD_CLOEXEC);
+  if (fd < 0) return Error{ErrorKind::Failed, "no-memory", std::strerror(errno), name};
+  while (!text.empty()) {
+    const ssize_t size = ::write(fd, text.data(), text.size());
+    if (size <= 0) {
+      const int reason = errno;
+      ::close(fd);
+      return Error{ErrorKind::Failed, "no-memory", std::strerror(reason), name};
+    }
+    text.remove_prefix(static_cast<std::size_t>(size));
+  }
+  return fd;
+}
+
+// A descriptor of the policy: the file itself, or in memory what stdin or a pipe (a shell's
+// `<(generate)`) gives, since the appliance takes regular files only.
+Result<int> open_policy(const std::string& path, const Terminal& terminal) {
+  if (path == "-") {
+    return to_memory(std::string((std::istreambuf_iterator<char>(terminal.in)),
+                                 std::istreambuf_iterator<char>()),
+                     "stdin");
+  }
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode)) {
+    const PolicyText read = read_policy_file(path);
+    if (!read.text) return error_of(read.findings);
+    return to_memory(*read.text, path);
+  }
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) return fd;
+  return Error{ErrorKind::Invalid, "file-missing", std::strerror(errno), path};
+}
+
+int run_apply(Session& session) {
+  const Result<int> fd = open_policy(session.invocation.operand, session.terminal);
+  if (!fd) return session.fail(fd.error());
+  nlohmann::json params = session.invocation.params;
+  params["file"] = session.invocation.operand;
+  const Result<Reply> reply = session.call("policy.apply", params, *fd);
+  ::close(*fd);
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  const OrderedJson& result = reply->result;
+  if (session.is_json()) {
+    session.print(result);
+    return 0;
+  }
+  session.terminal.out << "generation " << result["generation"].dump() << " is in force\n";
+  if (session.globals().is_quiet) return 0;
+  for (const OrderedJson& row : result["warnings"]) {
+    session.terminal.err << escape_control(row.value("file", "")) << ':' << row.value("line", 0u)
+                         << ':' << row.value("column", 0u)
+                         << ": warning: " << escape_control(row.value("message", "")) << '\n';
+  }
+  for (const OrderedJson& notice : result["notices"]) {
+    session.terminal.err << "warning: " << escape_control(notice.get<std::string>()) << '\n';
+  }
+  return 0;
+}
+
+int run_show(Session& session) {
+  nlohmann::json params = nlohmann::json::object();
+  if (!session.is_json()) params["as_written"] = true;
+  const Result<Reply> reply = session.call("policy.show", params);
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  if (session.is_json()) {
+    session.print(reply->result);
+    return 0;
+  }
+  if (!session.globals().is_quiet) {
+    session.terminal.err << "generation " << reply->result["generation"].dump() << ", applied from "
+                         << escape_control(reply->result.value("file", "")) << '\n';
+  }
+  const std::string text = reply->result.value("text", "");
+  session.terminal.out << (session.terminal.is_terminal ? escape_text(text) : text)
+                       << (text.ends_with('\n') ? "" : "\n");
+  return 0;
+}
+
+// One chunk of a batch: its lines were read, and unreadable ones have their answer already.
+int ask_chunk(Session& session, nlohmann::json queries, std::vector<OrderedJson>& answers) {
+  const Result<Reply> reply = session.call("explain", {{"queries", std::move(queries)}});
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  int status = 0;
+  std::size_t next = 0;
+  for (OrderedJson& answer : answers) {
+    if (answer.is_null()) answer = reply->result["answers"][next++];
+    status = std::max(status, status_of_answer(answer, session.has("fail_on_deny")));
+    session.print(answer);
+  }
+  session.terminal.out.flush();
+  answers.clear();
+  return status;
+}
+
+int run_explain_batch(Session& session) {
+  int status = 0;
+  std::string line;
+  nlohmann::json queries = nlohmann::json::array();
+  std::vector<OrderedJson> answers;
+  std::size_t size = 0;
+  const auto ask = [&] {
+    if (answers.empty()) return 0;
+    size = 0;
+    return ask_chunk(session, std::exchange(queries, nlohmann::json::array()), answers);
+  };
+  while (std::getline(session.terminal.in, line)) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    Result<nlohmann::json> query = parse_message(line);
+    if (query) {
+      queries.push_back(std::move(*query));
+      answers.emplace_back(nullptr);
+    } else {
+      answers.push_back(
+          {{"error", {{"code", query.error().code}, {"message", query.error().sentence}}}});
+    }
+    size += line.size();
+    const bool is_full = answers.size() >= kQueriesPerAsk || size >= kQueryBytesPerAsk;
+    if (is_full || session.terminal.in.rdbuf()->in_avail() <= 0) {
+      const int chunk_status = ask();
+      status = std::max(status, chunk_status);
+      if (chunk_status > 1) return status;  // the daemon is gone, not a query that failed
+    }
+  }
+  return std::max(status, ask());
+}
+
+int run_explain(Session& session) {
+  if (session.has("batch")) return run_explain_batch(session);
+  const Result<Reply> reply = session.call("explain", query_of_flags(session.invocation));
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  return print_explanation(reply->result, session.invocation, session.terminal);
+}
+
+// Asks page after page until the end or the user's limit.
+int run_list(Session& session) {
+  const std::string method(session.invocation.command->method);
+  const std::string key = list_key(method);
+  nlohmann::json params = session.invocation.params;
+  std::uint64_t left = params.value("limit", ~std::uint64_t{0});
+  OrderedJson rows = OrderedJson::array();
+  while (left > 0) {
+    if (session.invocation.params.contains("limit")) params["limit"] = left;
+    Result<Reply> reply = session.call(method, params);
+    if (!reply) return session.fail(reply.error());
+    if (reply->error) return fail_by_server(session, *reply);
+    for (OrderedJson& row : reply->result[key]) {
+      if (session.is_json()) {
+        session.print(row);
+      } else {
+        rows.push_back(std::move(row));
+      }
+      --left;
+    }
+    const OrderedJson& cursor = reply->result["next_cursor"];
+    if (!cursor.is_string()) break;
+    params["cursor"] = cursor.get<std::string>();
+  }
+  if (!session.is_json()) show_list(method, rows, session.terminal);
+  return 0;
+}
+
+// Asks for a stream and prints it until its end.
+int run_watch(Session& session, const std::string& method) {
+  nlohmann::json params = session.invocation.params;
+  params.erase("watch");
+  const Result<Reply> reply = session.call(method, params);
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  for (;;) {
+    Result<OrderedJson> event = session.client.next_notification();
+    if (!event) return session.fail(event.error());
+    if (event->value("end", false)) {
+      if (!session.is_json() && !session.globals().is_quiet) {
+        session.terminal.err << "end: " << escape_control(event->value("reason", "")) << '\n';
+      }
+      return 0;
+    }
+    event->erase("stream");
+    if (session.is_json()) {
+      session.print(*event);
+    } else if (method == "stats.watch") {
+      show_stats(*event, session.terminal);
+      session.terminal.out << '\n';
+    } else {
+      show_event(*event, session.terminal);
+    }
+    session.terminal.out.flush();
+    // Whoever read our output is gone: there is nobody to watch for.
+    if (!session.terminal.out) return 0;
+  }
+}
+
+int run_stats(Session& session) {
+  if (session.has("watch")) return run_watch(session, "stats.watch");
+  if (session.has("interval") || session.has("limit")) {
+    return session.fail({ErrorKind::Usage, "usage", "--interval and --limit go with --watch", ""});
+  }
+  const Result<Reply> reply = session.call("stats", nlohmann::json::object());
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  if (session.is_json()) {
+    session.print(reply->result);
+  } else {
+    show_stats(reply->result, session.terminal);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run_online(const Invocation& invocation, const Terminal& terminal) {
+  Result<Client> client = Client::connect(invocation.globals.socket);
+  if (!client) return print_error(client.error(), invocation.globals, terminal);
+  Session session{invocation, terminal, std::move(*client)};
+  const std::string_view method = invocation.command->method;
+  if (method == "policy.apply") return run_apply(session);
+  if (method == "policy.show") return run_show(session);
+  if (method == "explain") return run_explain(session);
+  if (method == "stats") return run_stats(session);
+  if (method.ends_with(".watch")) return run_watch(session, std::string(method));
+  return run_list(session);
+}
+
+}  // namespace sluice

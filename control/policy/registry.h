@@ -1,0 +1,68 @@
+#pragma once
+
+// Gives names their stable numbers (base/ids.h): a name gets its number at its first use and keeps
+// it while the process lives, whatever policies come and go. Numbers are never reused, so a flow
+// or a counter that holds one can always be named.
+//
+// Contract between the parts of control. Writes: the control thread only. The export thread reads
+// names under the same lock; the packet path never comes here.
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace sluice {
+
+// Names of one kind of thing.
+template <class Index>
+class NameTable {
+ public:
+  // The number of the name, given now if it has none.
+  Index intern(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    const auto [place, is_new] =
+        numbers_.try_emplace(std::string(name), static_cast<std::uint32_t>(names_.size()));
+    if (is_new) names_.push_back(place->first);
+    return Index(place->second);
+  }
+  std::optional<Index> find(std::string_view name) const {
+    const std::lock_guard lock(mutex_);
+    const auto place = numbers_.find(std::string(name));
+    if (place == numbers_.end()) return std::nullopt;
+    return Index(place->second);
+  }
+  // The name of the number; "-" for none and for numbers never given.
+  std::string name_of(Index index) const {
+    const std::lock_guard lock(mutex_);
+    if (index.is_none() || index.value() >= names_.size()) return "-";
+    return names_[index.value()];
+  }
+  std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return names_.size();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, std::uint32_t> numbers_;
+  std::vector<std::string> names_;
+};
+
+// One for the process, made in main and handed to who needs it.
+struct Registry {
+  NameTable<EniIndex> interfaces;
+  NameTable<VpcIndex> vpcs;
+  NameTable<SubnetIndex> subnets;
+  NameTable<GroupIndex> groups;
+  NameTable<RuleIndex> rules;  // "sgr-…"
+  NameTable<AclIndex> acls;
+  NameTable<PrefixListIndex> prefix_lists;
+};
+
+}  // namespace sluice

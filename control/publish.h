@@ -1,0 +1,105 @@
+#pragma once
+
+// A document becomes what every worker enforces: load -> check -> compile -> seal -> keep on disk
+// -> publish. All of it or none: until the engine has taken the snapshot nothing is changed, and
+// a failure on the way leaves the former policy, its generation and its file as they were.
+//
+// Owns the policy in force and its number. Control thread only.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/result.h"
+#include "control/compile/compiler.h"
+#include "control/policy/finding.h"
+#include "control/policy/policy.h"
+#include "control/policy/registry.h"
+#include "control/state_directory.h"
+#include "dataplane/engine.h"
+#include "lookup/policy_snapshot.h"
+
+namespace sluice {
+
+// A policy in force. Immutable.
+struct ActivePolicy {
+  KeptPolicy kept;
+  Policy policy;
+  SnapshotInput input;
+  std::shared_ptr<const PolicySnapshot> snapshot;
+
+  Generation generation() const { return kept.generation; }
+};
+
+struct ApplyRequest {
+  std::string document;  // TOML or JSON
+  std::string file;      // what messages call it
+  ExistingMode existing = ExistingMode::Keep;
+  std::string comment;
+  std::uint32_t author_uid = 0;
+  // Only if this generation is still in force; else Conflict.
+  std::optional<Generation> expected;
+};
+
+struct ApplyOutcome {
+  std::optional<Error> error;  // none: it is enforced
+  Generation generation;       // in force after the call, whatever became of it
+  Generation former;
+  std::vector<Finding> findings;      // errors, warnings and notes of the document
+  std::vector<std::string> warnings;  // of the appliance, such as a state file that is not synced
+};
+
+struct PublishOptions {
+  std::string state_directory;               // empty: nothing is kept
+  std::uint32_t publish_timeout_ms = 5'000;  // for every worker to enforce it
+  // So many interfaces may get a number while the process lives (EngineConfig's number).
+  std::uint32_t interface_capacity = kInterfacesMax;
+  // Told of every policy just before it is published (flow log plans), and, if publishing failed,
+  // of the one that stays in force: an empty one where there is none.
+  std::function<void(const Policy&)> on_policy;
+};
+
+class Publisher {
+ public:
+  // Both outlive the publisher. Enforces nothing yet.
+  Publisher(Engine& engine, Registry& registry, PublishOptions options);
+
+  // Returns when every worker enforces the document, or with the reason why nothing changed. One
+  // exception: TimedOut means that it is in force but a worker has not shown it in time.
+  ApplyOutcome apply(ApplyRequest request);
+
+  // At start: enforces what the state directory keeps, under the generation that it had. Nothing
+  // kept is no error. A document that is broken is one and is put aside; one that only does not
+  // suit this appliance (its ports, its limits) is one too, and stays where it is. Nothing of
+  // either is enforced.
+  ApplyOutcome restore();
+
+  // Null: no policy yet, so nothing passes.
+  std::shared_ptr<const ActivePolicy> active() const { return active_; }
+  Generation generation() const { return active_ ? active_->generation() : Generation(); }
+  const Registry& registry() const { return registry_; }
+
+ private:
+  struct Candidate;
+  std::optional<Error> prepare(KeptPolicy kept, ExistingMode mode, Candidate& candidate);
+  std::optional<Error> check_capacity(const Policy& policy) const;
+  std::optional<Error> check_devices(const SnapshotInput& input,
+                                     const PolicySnapshot& snapshot) const;
+  std::optional<Error> check_uplink(const NicStatus& nic, const SnapshotInput& input) const;
+  std::optional<Error> enforce(Candidate& candidate, ApplyOutcome& outcome, bool is_kept_already);
+  void tell(const Policy& policy) const;
+
+  Engine& engine_;
+  Registry& registry_;
+  PublishOptions options_;
+  StateDirectory state_;
+  std::shared_ptr<const ActivePolicy> active_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,352 @@
+#include "control/server/handlers.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "control/compile/compiler.h"
+#include "control/policy/load.h"
+#include "control/policy/policy_json.h"
+#include "control/policy/quotas.h"
+#include "control/server/exit_code.h"
+#include "control/server/listing.h"
+#include "control/server/message.h"
+#include "control/server/received_document.h"
+#include "control/server/version.h"
+
+namespace sluice {
+namespace {
+
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr std::size_t kFlowsPerAsk = 4'096;
+constexpr std::size_t kAsksPerRequest = 256;  // of a filter that matches nothing, before a pause
+constexpr std::uint32_t kStatsIntervalMaxS = 86'400;
+
+Answer answered(OrderedJson result) { return Answer{std::move(result), std::nullopt, {}}; }
+
+Answer answered(Result<OrderedJson> result) {
+  if (!result) return Answer::failed(result.error());
+  return answered(std::move(*result));
+}
+
+// A parameter that check_params() has seen; the default where it was left out.
+template <class Value>
+Value param(const Json& params, const char* name, Value otherwise) {
+  const auto place = params.find(name);
+  return place == params.end() ? otherwise : place->get<Value>();
+}
+
+Result<std::uint64_t> cursor_of(const Json& params) {
+  const auto place = params.find("cursor");
+  if (place == params.end()) return std::uint64_t{0};
+  const auto* text = place->get_ptr<const std::string*>();
+  const std::optional<std::uint64_t> cursor =
+      parse_number(text != nullptr ? *text : place->dump(), ~std::uint64_t{0});
+  if (cursor) return *cursor;
+  return Error{ErrorKind::Usage, "bad-cursor", "a cursor is what next_cursor was", ""};
+}
+
+ExistingMode existing_mode(const std::string& word) {
+  if (word == "reevaluate") return ExistingMode::Reevaluate;
+  if (word == "flush") return ExistingMode::Flush;
+  return ExistingMode::Keep;
+}
+
+int exit_of_findings(std::span<const Finding> findings) {
+  return has_errors(findings) ? exit_code_of(error_of(findings).kind) : 0;
+}
+
+}  // namespace
+
+struct Handlers::Entry {
+  std::string_view method;
+  Function function;
+};
+
+const Handlers::Entry* Handlers::find(std::string_view method) {
+  static constexpr std::array kEntries = std::to_array<Entry>({
+      {"hello", &Handlers::hello},
+      {"rpc.list", &Handlers::rpc_list},
+      {"policy.check", &Handlers::policy_check},
+      {"policy.apply", &Handlers::policy_apply},
+      {"policy.show", &Handlers::policy_show},
+      {"explain", &Handlers::explain_one_or_many},
+      {"flow.list", &Handlers::flow_list},
+      {"flow.watch", &Handlers::flow_watch},
+      {"drop.watch", &Handlers::drop_watch},
+      {"stats", &Handlers::stats},
+      {"stats.watch", &Handlers::stats_watch},
+      {"interface.list", &Handlers::interface_list},
+      {"group.list", &Handlers::group_list},
+      {"port.list", &Handlers::port_list},
+      {"worker.list", &Handlers::worker_list},
+      {"stream.stop", &Handlers::stream_stop},
+  });
+  const auto place = std::find_if(kEntries.begin(), kEntries.end(),
+                                  [&](const Entry& entry) { return entry.method == method; });
+  return place == kEntries.end() ? nullptr : &*place;
+}
+
+std::uint64_t steady_now_ms() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+Handlers::Handlers(ApplianceParts parts)
+    : parts_(std::move(parts)), watches_(parts_.engine, parts_.publisher.registry(), [this] {
+        return stats_to_json(parts_.engine, parts_.publisher, parts_.exporter);
+      }) {
+  for (const RequestRow& row : requests()) CHECK(find(row.method) != nullptr);
+}
+
+Answer Handlers::handle(const RequestRow& row, const Json& params, const Caller& caller) {
+  const Entry* entry = find(row.method);
+  CHECK(entry != nullptr);
+  return (this->*entry->function)(params, caller);
+}
+
+Answer Handlers::hello(const Json&, const Caller&) {
+  return answered(OrderedJson{{"product", kProductName},
+                              {"version", kProductVersion},
+                              {"protocol", kProtocolVersion},
+                              {"generation", parts_.publisher.generation().value()}});
+}
+
+Answer Handlers::rpc_list(const Json&, const Caller&) {
+  return answered(OrderedJson{{"methods", requests_to_json()}});
+}
+
+Answer Handlers::policy_check(const Json& params, const Caller& caller) {
+  Result<ReceivedDocument> document = receive_document(params, caller);
+  if (!document) return Answer::failed(document.error());
+  LoadedPolicy loaded = load_policy_text(document->text, document->name);
+  if (loaded.policy && param(params, "aws_quotas", false)) {
+    std::vector<Finding> quotas = aws_quota_findings(*loaded.policy, document->name);
+    loaded.findings.insert(loaded.findings.end(), quotas.begin(), quotas.end());
+  }
+  if (loaded.policy && !has_errors(loaded.findings)) {
+    // What only shows when it is compiled, such as a limit.
+    if (const std::optional<Error> error = compile_error_of(*loaded.policy)) {
+      loaded.findings.push_back({Severity::Error, document->name, 0, 0, error->code,
+                                 error->sentence, error->kind == ErrorKind::LimitExceeded});
+    }
+  }
+  OrderedJson result = findings_to_json(loaded.findings, kFindingsSizeMax);
+  result["exit"] = exit_of_findings(loaded.findings);
+  return answered(std::move(result));
+}
+
+Answer Handlers::policy_apply(const Json& params, const Caller& caller) {
+  Result<ReceivedDocument> document = receive_document(params, caller);
+  if (!document) return Answer::failed(document.error());
+  ApplyRequest request;
+  request.document = std::move(document->text);
+  request.file = std::move(document->name);
+  request.existing = existing_mode(param(params, "existing", std::string("keep")));
+  request.comment = param(params, "comment", std::string());
+  request.author_uid = caller.peer.uid;
+  if (params.contains("expected_generation")) {
+    request.expected = Generation(static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(params["expected_generation"].get<std::uint64_t>(), ~0u)));
+  }
+  ApplyOutcome outcome = parts_.publisher.apply(std::move(request));
+  if (outcome.error) {
+    return Answer{nullptr, std::move(outcome.error), std::move(outcome.findings)};
+  }
+  OrderedJson findings = findings_to_json(outcome.findings, kFindingsSizeMax);
+  return answered(OrderedJson{{"generation", outcome.generation.value()},
+                              {"former", outcome.former.value()},
+                              {"warnings", findings["warnings"]},
+                              {"notices", outcome.warnings}});
+}
+
+Answer Handlers::policy_show(const Json& params, const Caller&) {
+  const std::shared_ptr<const ActivePolicy> active = parts_.publisher.active();
+  if (!active) {
+    return Answer::failed({ErrorKind::Failed, "no-policy",
+                           "no policy is in force, so nothing passes; 'policy apply' changes that",
+                           ""});
+  }
+  const KeptPolicy& kept = active->kept;
+  OrderedJson result = {{"generation", kept.generation.value()},
+                        {"file", kept.file},
+                        {"comment", kept.comment},
+                        {"author_uid", kept.author_uid},
+                        {"applied_unix_s", kept.applied_unix_s}};
+  if (param(params, "as_written", false)) {
+    result["text"] = kept.document;
+  } else {
+    result["document"] = policy_to_json(active->policy);
+  }
+  // An answer is a message too, and keeps to its limit.
+  const std::size_t size = to_line(result).size();
+  if (size > kMessageSizeMax) {
+    return Answer::failed({ErrorKind::LimitExceeded, "document-too-big",
+                           "the policy is " + std::to_string(size) +
+                               " bytes as a message, more than " + std::to_string(kMessageSizeMax) +
+                               "; it is kept in the state directory",
+                           ""});
+  }
+  return answered(std::move(result));
+}
+
+ExplainScope Handlers::explain_scope() {
+  const std::shared_ptr<const ActivePolicy> active = parts_.publisher.active();
+  if (active != words_policy_) {
+    words_ = active ? std::make_unique<const RuleWords>(active->policy, parts_.publisher.registry())
+                    : nullptr;
+    words_policy_ = active;
+  }
+  ExplainScope scope;
+  scope.snapshot = active ? active->snapshot.get() : nullptr;
+  scope.registry = &parts_.publisher.registry();
+  scope.unchecked = &parts_.unchecked_interfaces;
+  scope.describe_rule = [this](RuleIndex rule) {
+    return words_ ? words_->of(rule) : std::string();
+  };
+  return scope;
+}
+
+Answer Handlers::explain_one_or_many(const Json& params, const Caller&) {
+  const ExplainScope scope = explain_scope();
+  const auto queries = params.find("queries");
+  if (queries == params.end()) {
+    const Result<PacketQuery> query = parse_query(params);
+    if (!query) return Answer::failed(query.error());
+    OrderedJson answer = explain(params, scope);
+    if (!answer.contains("error")) return answered(std::move(answer));
+    return Answer::failed({ErrorKind::Failed, answer["error"]["code"].get<std::string>(),
+                           answer["error"]["message"].get<std::string>(), ""});
+  }
+  if (params.size() != 1) {
+    return Answer::failed({ErrorKind::Usage, "bad-params", "'queries' stands alone", ""});
+  }
+  return explain_many(*queries, scope);
+}
+
+Answer Handlers::explain_many(const Json& queries, const ExplainScope& scope) {
+  if (queries.size() > kQueriesMax) {
+    return Answer::failed({ErrorKind::LimitExceeded, "too-many-queries",
+                           std::to_string(queries.size()) + " queries in one request exceed " +
+                               std::to_string(kQueriesMax),
+                           ""});
+  }
+  OrderedJson answers = OrderedJson::array();
+  std::size_t size = 0;
+  for (const Json& query : queries) {
+    answers.push_back(explain(query, scope));
+    size += to_line(answers.back()).size();
+    if (size <= kMessageSizeMax) continue;
+    return Answer::failed({ErrorKind::LimitExceeded, "answers-too-big",
+                           "the answers to " + std::to_string(answers.size()) + " of " +
+                               std::to_string(queries.size()) + " queries exceed " +
+                               std::to_string(kMessageSizeMax) + " bytes; ask fewer at once",
+                           ""});
+  }
+  return answered(OrderedJson{{"answers", std::move(answers)}});
+}
+
+Answer Handlers::flow_list(const Json& params, const Caller&) {
+  const Registry& registry = parts_.publisher.registry();
+  const Result<FlowFilter> filter = read_filter(params, registry);
+  if (!filter) return Answer::failed(filter.error());
+  const Result<std::uint64_t> begin = cursor_of(params);
+  if (!begin) return Answer::failed(begin.error());
+  const std::uint64_t limit = std::min(param<std::uint64_t>(params, "limit", 1'000), kListLimitMax);
+  OrderedJson flows = OrderedJson::array();
+  std::uint64_t cursor = *begin;
+  for (std::size_t i = 0; i < kAsksPerRequest && flows.size() < limit; ++i) {
+    // No more than there is room for, so that the engine's cursor stands behind the last one shown.
+    const std::size_t room = static_cast<std::size_t>(limit) - flows.size();
+    Result<FlowPage> page = parts_.engine.flows(cursor, std::min(room, kFlowsPerAsk));
+    if (!page) return Answer::failed(page.error());
+    for (const FlowView& flow : page->flows) {
+      if (filter->matches(flow)) flows.push_back(flow_to_json(flow, registry));
+    }
+    cursor = page->next_cursor;
+    if (cursor == 0) break;
+  }
+  return answered(
+      OrderedJson{{"flows", std::move(flows)}, {"next_cursor", cursor_to_json(cursor)}});
+}
+
+Answer Handlers::watch(WatchRequest::Kind kind, const Json& params, const Caller& caller) {
+  Result<FlowFilter> filter = read_filter(params, parts_.publisher.registry());
+  if (!filter) return Answer::failed(filter.error());
+  WatchRequest request;
+  request.kind = kind;
+  request.connection = caller.connection;
+  request.filter = std::move(*filter);
+  if (params.contains("limit")) request.limit = params["limit"].get<std::uint64_t>();
+  const auto interval_s = param<std::uint64_t>(params, "interval", 1);
+  if (interval_s == 0 || interval_s > kStatsIntervalMaxS) {
+    return Answer::failed({ErrorKind::Usage, "bad-interval",
+                           "interval " + std::to_string(interval_s) + " is not 1 to " +
+                               std::to_string(kStatsIntervalMaxS) + " seconds",
+                           ""});
+  }
+  request.interval_s = static_cast<std::uint32_t>(interval_s);
+  Result<std::uint64_t> stream = watches_.add(std::move(request), steady_now_ms());
+  if (!stream) return Answer::failed(stream.error());
+  return answered(OrderedJson{{"stream", *stream}});
+}
+
+Answer Handlers::flow_watch(const Json& params, const Caller& caller) {
+  return watch(WatchRequest::Kind::Flows, params, caller);
+}
+
+Answer Handlers::drop_watch(const Json& params, const Caller& caller) {
+  return watch(WatchRequest::Kind::Drops, params, caller);
+}
+
+Answer Handlers::stats_watch(const Json& params, const Caller& caller) {
+  return watch(WatchRequest::Kind::Stats, params, caller);
+}
+
+Answer Handlers::stats(const Json&, const Caller&) {
+  return answered(stats_to_json(parts_.engine, parts_.publisher, parts_.exporter));
+}
+
+Answer Handlers::interface_list(const Json& params, const Caller&) {
+  const Result<std::uint64_t> cursor = cursor_of(params);
+  if (!cursor) return Answer::failed(cursor.error());
+  const ListPage page{*cursor, param<std::uint64_t>(params, "limit", 1'000)};
+  return answered(interfaces_to_json(parts_.engine, parts_.publisher,
+                                     param(params, "interface", std::string()), page));
+}
+
+Answer Handlers::group_list(const Json& params, const Caller&) {
+  const Result<std::uint64_t> cursor = cursor_of(params);
+  if (!cursor) return Answer::failed(cursor.error());
+  const ListPage page{*cursor, param<std::uint64_t>(params, "limit", 1'000)};
+  return answered(groups_to_json(parts_.publisher, param(params, "group", std::string()), page));
+}
+
+Answer Handlers::port_list(const Json&, const Caller&) {
+  return answered(ports_to_json(parts_.engine));
+}
+
+Answer Handlers::worker_list(const Json&, const Caller&) {
+  return answered(workers_to_json(parts_.engine));
+}
+
+Answer Handlers::stream_stop(const Json& params, const Caller& caller) {
+  if (!params.contains("stream")) {
+    return Answer::failed({ErrorKind::Usage, "bad-params", "'stream' is missing", ""});
+  }
+  const auto stream = params["stream"].get<std::uint64_t>();
+  const bool is_stopped =
+      watches_.stop(caller.connection, stream, [&](std::uint64_t, const std::string& line) {
+        if (caller.send) caller.send(line);
+      });
+  if (is_stopped) return answered(OrderedJson{{"stream", stream}});
+  return Answer::failed({ErrorKind::Failed, "unknown-stream",
+                         "this connection has no stream " + std::to_string(stream), ""});
+}
+
+}  // namespace sluice

@@ -1,0 +1,112 @@
+#pragma once
+
+// Up to 64 packets side by side, from the poll to the last stage: what each is, what was said about
+// it at each end, and what becomes of it.
+//
+// Packets of one burst are simultaneous: none can be the answer to another, because nothing of the
+// burst has been sent yet. Where that does not hold (both directions of a conversation arrive by
+// one device), the pipeline cuts the burst into stretches, see pipeline.h.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/drop_reason.h"
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/verdict.h"
+#include "dataplane/fragment_hint.h"
+#include "dataplane/packet_facts.h"
+#include "dataplane/packet_io.h"
+#include "flowtable/flow_state.h"
+#include "flowtable/flow_tuple.h"
+#include "lookup/policy_snapshot.h"
+
+namespace sluice {
+
+// What becomes of a packet. A stage skips packets that are not Pending.
+enum class Fate : std::uint8_t {
+  Pending,  // still under way; whoever reaches emit so is forwarded
+  Drop,     // `reason` says why
+  Consume,  // ARP and neighbour discovery: kept, nothing is sent
+  Answer,   // ARP and neighbour discovery: turned into its answer, goes back where it came from
+  Hold,     // a fragment that waits for its first one; comes again in a later burst
+  Handoff,  // given to the worker that owns its flow
+};
+
+// How a packet takes part in a fragmented datagram.
+enum class FragmentPart : std::uint8_t {
+  Whole,
+  First,     // its verdict is the others' too
+  Follower,  // ports are lent by the first; passes only where the first did
+};
+
+// What was said at one end of the packet's way: at the interface it comes from (Egress) or at the
+// one it goes to (Ingress). Only where `present`.
+struct EndResult {
+  EniIndex eni;
+  RuleIndex rule;  // that allowed; none otherwise
+  Verdict verdict = Verdict::None;
+  By by = By::None;
+  DropReason reason = DropReason::None;
+  bool present = false;
+};
+
+struct PacketState {
+  Fate fate = Fate::Pending;
+  DropReason reason = DropReason::None;
+  FragmentPart part = FragmentPart::Whole;
+  bool takes_ttl = false;     // crosses an uplink
+  bool is_rewritten = false;  // destination_mac replaces the frame's
+  FragmentHint hint;
+  NicIndex in;
+  NicIndex out;
+  MacAddr destination_mac;
+  std::array<EndResult, 2> ends;  // by Direction
+};
+
+struct Burst {
+  std::size_t count = 0;
+  Moment now;
+  std::array<Frame, kBurstMax> frames;
+  std::array<PacketFacts, kBurstMax> facts;
+  std::array<PacketState, kBurstMax> packets;
+
+  // The stretch and the end that stages of one end work on.
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  Direction direction = Direction::Egress;
+  bool has_new_flows = false;  // some flow was made in this stretch: who found none looks again
+
+  // Of the end under way.
+  std::array<const InterfaceRow*, kBurstMax> rows;
+  std::array<FlowTuple, kBurstMax> tuples;
+  std::array<FlowState*, kBurstMax> flows;          // null: none
+  std::array<bool, kBurstMax> is_new_flow;          // made by this very packet
+  std::array<bool, kBurstMax> is_related;           // ICMP error about a live or allowed flow
+  std::array<bool, kBurstMax> leaves_flow;          // passes, but does not count as activity
+  std::array<std::uint64_t, kBurstMax> hashes;      // owner_hash() of the conversation
+  std::array<std::uint64_t, kBurstMax> end_hashes;  // owner_hash() of tuples[i]
+
+  EndResult& end_of(std::size_t i) { return packets[i].ends[static_cast<std::size_t>(direction)]; }
+  bool is_pending(std::size_t i) const { return packets[i].fate == Fate::Pending; }
+  // True if the packet is to be judged at the end under way.
+  bool is_judged(std::size_t i) const {
+    return is_pending(i) && packets[i].ends[static_cast<std::size_t>(direction)].present;
+  }
+  // What the packet's verdict is when the pipeline has finished with it: Drop, else Accept where
+  // some interface judged it, else None (no interface of ours, not IP, ARP).
+  Verdict verdict_of(std::size_t i) const {
+    if (packets[i].fate == Fate::Drop) return Verdict::Drop;
+    return packets[i].ends[0].present || packets[i].ends[1].present ? Verdict::Accept
+                                                                    : Verdict::None;
+  }
+  // False while the packet waits (Hold, Handoff): it comes again.
+  bool is_finished(std::size_t i) const {
+    return packets[i].fate != Fate::Hold && packets[i].fate != Fate::Handoff;
+  }
+};
+
+}  // namespace sluice

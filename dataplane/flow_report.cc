@@ -1,0 +1,224 @@
+#include "dataplane/flow_report.h"
+
+#include <limits>
+
+#include "dataplane/packet_naming.h"
+#include "flowtable/conntrack.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t index_of(Direction direction) { return static_cast<std::size_t>(direction); }
+
+// FlowState::log_seconds as four fields of six bits.
+std::uint32_t load_seconds(const FlowState& state) {
+  return state.log_seconds[0] | std::uint32_t{state.log_seconds[1]} << 8 |
+         std::uint32_t{state.log_seconds[2]} << 16;
+}
+
+void store_seconds(FlowState& state, std::uint32_t word) {
+  state.log_seconds[0] = static_cast<std::uint8_t>(word);
+  state.log_seconds[1] = static_cast<std::uint8_t>(word >> 8);
+  state.log_seconds[2] = static_cast<std::uint8_t>(word >> 16);
+}
+
+constexpr unsigned first_shift(Direction direction) {
+  return direction == Direction::Ingress ? 0 : 12;
+}
+constexpr unsigned last_shift(Direction direction) { return first_shift(direction) + 6; }
+
+std::uint32_t with_field(std::uint32_t word, unsigned shift, std::uint32_t second) {
+  return (word & ~(63u << shift)) | second << shift;
+}
+
+void report_direction(WorkerContext& context, const FlowTuple& tuple, FlowState& state,
+                      Direction direction) {
+  const std::size_t at = index_of(direction);
+  if (state.packets[at] == 0) return;
+  const std::uint32_t window_s = context.clock.window_of(state.last_seen_ms);
+  const std::uint32_t seconds = load_seconds(state);
+  const unsigned nibble = direction == Direction::Ingress ? 0 : 4;
+  FlowDelta delta;
+  delta.direction = direction;
+  delta.action = Verdict::Accept;
+  delta.tcp_flags = shown_log_flags(state.log_flags >> nibble & 15);
+  delta.worker = context.config.index;
+  delta.generation = Generation(state.generation);
+  delta.rule = RuleIndex(state.rule);
+  delta.tuple = shown_tuple(tuple);
+  delta.first_s = window_s + (seconds >> first_shift(direction) & 63);
+  delta.last_s = window_s + (seconds >> last_shift(direction) & 63);
+  delta.packets = state.packets[at];
+  delta.bytes = state.bytes[at];
+  report_delta(context, delta);
+  state.packets[at] = 0;
+  state.bytes[at] = 0;
+  state.log_flags = static_cast<std::uint8_t>(state.log_flags & ~(15 << nibble));
+}
+
+void tell_watchers(WorkerContext& context, const WatchEvent& event) {
+  if (context.links.watch == nullptr) return;
+  if (!context.links.watch->try_push(event)) context.counters.worker.watch_lost.add(1);
+}
+
+WatchEvent flow_event(const WorkerContext& context, WatchEvent::Kind kind, const FlowTuple& tuple,
+                      const FlowState& state) {
+  WatchEvent event;
+  event.kind = kind;
+  event.direction = state.initiator();
+  event.has_tuple = true;
+  event.worker = context.config.index;
+  event.rule = RuleIndex(state.rule);
+  event.tuple = shown_tuple(tuple);
+  event.time_ns = context.clock.moment().unix_ns;
+  return event;
+}
+
+// The end that a drop is counted for: the one under way, else the one that is there.
+const EndResult* counted_end(const Burst& burst, std::size_t i, Direction& direction) {
+  const auto& ends = burst.packets[i].ends;
+  direction = burst.direction;
+  if (ends[index_of(direction)].present) return &ends[index_of(direction)];
+  direction = opposite(direction);
+  return ends[index_of(direction)].present ? &ends[index_of(direction)] : nullptr;
+}
+
+void tell_drop(WorkerContext& context, const Burst& burst, std::size_t i, const EndResult* end,
+               Direction direction) {
+  WatchEvent event;
+  event.kind = WatchEvent::Kind::Drop;
+  event.direction = direction;
+  event.reason = burst.packets[i].reason;
+  event.worker = context.config.index;
+  event.nic = burst.packets[i].in;
+  event.length = burst.facts[i].is_ip() ? burst.facts[i].ip_length : burst.frames[i].length;
+  event.time_ns = context.clock.moment().unix_ns;
+  if (burst.facts[i].is_ip()) {
+    event.has_tuple = true;
+    const EniIndex eni = end == nullptr ? EniIndex::none() : end->eni;
+    event.tuple = shown_tuple(flow_tuple_of(burst.facts[i], eni, direction));
+  }
+  tell_watchers(context, event);
+}
+
+}  // namespace
+
+void report_delta(WorkerContext& context, const FlowDelta& delta) {
+  auto& row = context.counters.interface(delta.tuple.eni);
+  const std::size_t at = index_of(delta.direction);
+  row.live[at].subtract(delta.packets);
+  if (context.links.deltas != nullptr && context.links.deltas->try_push(delta)) {
+    row.sent[at].add(delta.packets);
+    return;
+  }
+  row.lost[at].add(delta.packets);
+  context.counters.worker.deltas_lost.add(1);
+}
+
+void report_flow(WorkerContext& context, const FlowTuple& tuple, FlowState& state) {
+  report_direction(context, tuple, state, Direction::Ingress);
+  report_direction(context, tuple, state, Direction::Egress);
+}
+
+void add_to_flow(WorkerContext& context, const FlowTuple& tuple, FlowState& state,
+                 const PacketFacts& facts, Direction direction) {
+  const std::size_t at = index_of(direction);
+  const bool is_full =
+      state.packets[at] == std::numeric_limits<std::uint16_t>::max() ||
+      state.bytes[at] > std::numeric_limits<std::uint32_t>::max() - facts.ip_length;
+  if (is_full || context.clock.is_before_window(state.last_seen_ms)) {
+    report_flow(context, tuple, state);
+  }
+  const std::uint32_t second = context.clock.moment().unix_s() - context.clock.window_begin_s();
+  std::uint32_t seconds = load_seconds(state);
+  if (state.packets[at] == 0) seconds = with_field(seconds, first_shift(direction), second);
+  store_seconds(state, with_field(seconds, last_shift(direction), second));
+  ++state.packets[at];
+  context.counters.interface(tuple.eni).live[at].add(1);
+  state.bytes[at] += facts.ip_length;
+  if (facts.proto == Proto::Tcp) {
+    const std::uint8_t nibble = log_flags_of(tracked_packet_of(facts, direction));
+    state.log_flags |=
+        static_cast<std::uint8_t>(nibble << (direction == Direction::Ingress ? 0 : 4));
+  }
+}
+
+void add_record(WorkerContext& context, const Burst& burst, std::size_t i) {
+  const EndResult& end = burst.packets[i].ends[index_of(burst.direction)];
+  const PacketFacts& facts = burst.facts[i];
+  FlowDelta delta;
+  delta.direction = burst.direction;
+  delta.action = end.verdict;
+  delta.reason = end.reason;
+  if (facts.proto == Proto::Tcp) {
+    delta.tcp_flags = shown_log_flags(log_flags_of(tracked_packet_of(facts, burst.direction)));
+  }
+  delta.worker = context.config.index;
+  delta.generation = context.policy->generation();
+  delta.rule = end.rule;
+  const FlowTuple tuple = flow_tuple_of(facts, end.eni, burst.direction);
+  delta.tuple = shown_tuple(tuple);
+  delta.first_s = delta.last_s = burst.now.unix_s();
+  delta.packets = 1;
+  delta.bytes = facts.ip_length;
+  context.counters.interface(end.eni).live[index_of(burst.direction)].add(1);
+  auto& cache = context.refusals[context.sweep.current_refusals()];
+  cache.add(delta, owner_hash(context.config.key, delta.tuple),
+            [&](const FlowDelta& gone) { report_delta(context, gone); });
+}
+
+void note_flow_begin(WorkerContext& context, const FlowTuple& tuple, const FlowState& state) {
+  context.counters.worker.flows_begun.add(1);
+  context.counters.interface(tuple.eni).flows_begun.add(1);
+  if (context.watches_flows()) {
+    tell_watchers(context, flow_event(context, WatchEvent::Kind::FlowBegin, tuple, state));
+  }
+}
+
+void note_flow_end(WorkerContext& context, const FlowTuple& tuple, FlowState& state) {
+  report_flow(context, tuple, state);
+  context.counters.worker.flows_ended.add(1);
+  context.counters.interface(tuple.eni).flows_ended.add(1);
+  if (context.watches_flows()) {
+    tell_watchers(context, flow_event(context, WatchEvent::Kind::FlowEnd, tuple, state));
+  }
+}
+
+void forget_in_burst(Burst& burst, const FlowState* state) {
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    if (burst.is_judged(i) && burst.flows[i] == state) burst.flows[i] = nullptr;
+  }
+}
+
+void forget_flow(WorkerContext& context, Burst& burst, FlowState* state) {
+  note_flow_end(context, context.flows.tuple_of(state), *state);
+  forget_in_burst(burst, state);
+  context.flows.remove(state);
+}
+
+void drop(WorkerContext& context, Burst& burst, std::size_t i, DropReason reason) {
+  PacketState& packet = burst.packets[i];
+  packet.fate = Fate::Drop;
+  packet.reason = reason;
+  const std::size_t row = static_cast<std::size_t>(reason);
+  context.counters.nic(packet.in).drops[row].add(1);
+  Direction direction = burst.direction;
+  const EndResult* end = counted_end(burst, i, direction);
+  if (end != nullptr) {
+    auto& tallies = context.counters.interface(end->eni);
+    tallies.drops[row].add(1);
+    tallies.dropped_packets[index_of(direction)].add(1);
+  }
+  if (context.watches_drops()) tell_drop(context, burst, i, end, direction);
+}
+
+void refuse(WorkerContext& context, Burst& burst, std::size_t i, DropReason reason, By by) {
+  EndResult& end = burst.end_of(i);
+  end.verdict = Verdict::Drop;
+  end.by = by;
+  end.reason = reason;
+  end.rule = RuleIndex::none();
+  drop(context, burst, i, reason);
+}
+
+}  // namespace sluice

@@ -1,0 +1,137 @@
+#include "dataplane/packet_naming.h"
+
+#include "flowtable/flow_shard.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::uint8_t kReservedIcmpType = 255;  // RFC 4443: never sent
+
+bool is_request(Proto proto, std::uint8_t type) {
+  if (proto == Proto::Icmpv6) return type == Icmpv6Type::kEcho;
+  return type == IcmpType::kEcho || type == 13 || type == 15 || type == 17;
+}
+
+bool is_answer(Proto proto, std::uint8_t type) {
+  if (proto == Proto::Icmpv6) return type == Icmpv6Type::kEchoReply;
+  return type == IcmpType::kEchoReply || type == 14 || type == 16 || type == 18;
+}
+
+// Request to answer and back; requires that it is one of the two.
+std::uint8_t counterpart(Proto proto, std::uint8_t type) {
+  if (proto == Proto::Icmp && type == IcmpType::kEcho) return IcmpType::kEchoReply;
+  if (proto == Proto::Icmp && type == IcmpType::kEchoReply) return IcmpType::kEcho;
+  if (proto == Proto::Icmpv6) return type ^ 1;
+  return is_request(proto, type) ? static_cast<std::uint8_t>(type + 1)
+                                 : static_cast<std::uint8_t>(type - 1);
+}
+
+FlowTuple address_tuple(const PacketFacts& facts, EniIndex eni, Direction direction) {
+  FlowTuple tuple;
+  tuple.eni = eni;
+  tuple.proto = facts.proto;
+  const bool is_ingress = direction == Direction::Ingress;
+  tuple.local = is_ingress ? facts.destination() : facts.source();
+  tuple.remote = is_ingress ? facts.source() : facts.destination();
+  return tuple;
+}
+
+}  // namespace
+
+Question question_of(const PacketFacts& facts, EniIndex eni, Direction direction) {
+  Question question;
+  question.eni = eni;
+  question.direction = direction;
+  question.proto = facts.proto;
+  question.port = facts.destination_port;
+  question.source_port = has_ports(facts.proto) ? facts.source_port : std::uint16_t{0};
+  const bool is_ingress = direction == Direction::Ingress;
+  question.local = is_ingress ? facts.destination() : facts.source();
+  question.remote = is_ingress ? facts.source() : facts.destination();
+  return question;
+}
+
+FlowTuple flow_tuple_of(const PacketFacts& facts, EniIndex eni, Direction direction) {
+  FlowTuple tuple = address_tuple(facts, eni, direction);
+  const bool is_ingress = direction == Direction::Ingress;
+  if (!is_icmp(facts.proto)) {
+    tuple.local_port = is_ingress ? facts.destination_port : facts.source_port;
+    tuple.remote_port = is_ingress ? facts.source_port : facts.destination_port;
+    return tuple;
+  }
+  const std::uint8_t type = facts.icmp_type();
+  if (!is_request(facts.proto, type) && !is_answer(facts.proto, type)) {
+    tuple.local_port = facts.destination_port;
+    return tuple;
+  }
+  tuple.local_port = tuple.remote_port = facts.source_port;
+  tuple.icmp_type = is_ingress ? type : counterpart(facts.proto, type);
+  return tuple;
+}
+
+bool is_icmp_answer(const PacketFacts& facts) {
+  return is_icmp(facts.proto) && is_answer(facts.proto, facts.icmp_type());
+}
+
+FlowTuple unasked_tuple_of(const PacketFacts& facts, EniIndex eni, Direction direction) {
+  FlowTuple tuple = address_tuple(facts, eni, direction);
+  tuple.icmp_type = kReservedIcmpType;
+  tuple.local_port = facts.destination_port;
+  return tuple;
+}
+
+Question first_question_of(const FlowTuple& tuple, const FlowState& state) {
+  Question question;
+  question.eni = tuple.eni;
+  question.direction = state.initiator();
+  question.proto = tuple.proto;
+  question.local = tuple.local;
+  question.remote = tuple.remote;
+  const bool is_ingress = question.direction == Direction::Ingress;
+  if (!is_icmp(tuple.proto)) {
+    question.port = is_ingress ? tuple.local_port : tuple.remote_port;
+    question.source_port = is_ingress ? tuple.remote_port : tuple.local_port;
+    return question;
+  }
+  const bool is_query = tuple.icmp_type != 0 || tuple.local_port == tuple.remote_port;
+  if (!is_query || tuple.icmp_type == kReservedIcmpType) {
+    question.port = tuple.local_port;
+  } else {
+    question.port = static_cast<std::uint16_t>(shown_tuple(tuple).icmp_type << 8);
+  }
+  return question;
+}
+
+FlowTuple shown_tuple(FlowTuple tuple) {
+  const bool is_query = is_icmp(tuple.proto) && tuple.icmp_type != kReservedIcmpType &&
+                        tuple.local_port == tuple.remote_port;
+  if (is_query && is_answer(tuple.proto, tuple.icmp_type)) {
+    tuple.icmp_type = counterpart(tuple.proto, tuple.icmp_type);
+  }
+  return tuple;
+}
+
+std::uint64_t canonical_hash(const HashKey& key, const PacketFacts& facts) {
+  return owner_hash(key, shown_tuple(flow_tuple_of(facts, EniIndex::none(), Direction::Ingress)));
+}
+
+TrackedPacket tracked_packet_of(const PacketFacts& facts, Direction direction) {
+  TrackedPacket packet;
+  packet.proto = facts.proto;
+  packet.direction = direction;
+  packet.tcp_flags = facts.tcp_flags;
+  if (is_icmp(facts.proto)) {
+    packet.icmp_type = facts.icmp_type();
+    packet.icmp_code = facts.icmp_code();
+  }
+  packet.window_scale = facts.window_scale;
+  packet.window = facts.window;
+  packet.sequence = facts.sequence;
+  packet.acknowledgment = facts.acknowledgment;
+  // The parser counts the transport header in, and sees only the begin of the segment.
+  packet.is_cut = facts.has(PacketFacts::kFragment);
+  packet.payload_size = packet.is_cut ? std::uint32_t{0} : facts.payload_size;
+  return packet;
+}
+
+}  // namespace sluice

@@ -1,0 +1,67 @@
+#include "dataplane/pipeline.h"
+
+#include <array>
+
+#include "dataplane/stage_account.h"
+#include "dataplane/stage_admit.h"
+#include "dataplane/stage_emit.h"
+#include "dataplane/stage_find_flow.h"
+#include "dataplane/stage_fragments.h"
+#include "dataplane/stage_locate.h"
+#include "dataplane/stage_neighbors.h"
+#include "dataplane/stage_parse.h"
+#include "dataplane/stage_track.h"
+
+namespace sluice {
+namespace {
+
+bool has_end(const Burst& burst, std::size_t i) {
+  const auto& ends = burst.packets[i].ends;
+  return burst.is_pending(i) && (ends[0].present || ends[1].present);
+}
+
+// Where the stretch that begins at `begin` ends: before the first packet whose conversation was
+// seen in it from the other side. Conversations that share a place in the small table cut a
+// stretch needlessly, which costs time and changes nothing.
+std::size_t end_of_stretch(const Burst& burst, std::size_t begin) {
+  constexpr std::size_t kPlaces = 256;
+  std::array<std::uint8_t, kPlaces> seen{};  // packet + 1
+  for (std::size_t i = begin; i < burst.count; ++i) {
+    if (!has_end(burst, i)) continue;
+    std::uint8_t& place = seen[burst.hashes[i] % kPlaces];
+    const bool is_from_other_side =
+        place != 0 && burst.facts[place - 1u].source() != burst.facts[i].source();
+    if (is_from_other_side) return i;
+    place = static_cast<std::uint8_t>(i + 1);
+  }
+  return burst.count;
+}
+
+void judge_end(WorkerContext& context, Burst& burst, Direction direction) {
+  burst.direction = direction;
+  burst.has_new_flows = false;
+  find_flow(context, burst);
+  admit(context, burst);
+  track_flows(context, burst);
+  account(context, burst);
+}
+
+}  // namespace
+
+void run_pipeline(WorkerContext& context, Burst& burst) {
+  if (burst.count == 0) return;
+  parse(context, burst);
+  fragments(context, burst);
+  neighbors(context, burst);
+  locate(context, burst);
+  for (burst.begin = 0; burst.begin < burst.count; burst.begin = burst.end) {
+    burst.end =
+        context.topology.has_mixed_directions() ? end_of_stretch(burst, burst.begin) : burst.count;
+    judge_end(context, burst, Direction::Egress);
+    judge_end(context, burst, Direction::Ingress);
+  }
+  settle_fragments(context, burst);
+  emit(context, burst);
+}
+
+}  // namespace sluice

@@ -1,0 +1,40 @@
+#include "dataplane/stage_account.h"
+
+#include "dataplane/flow_report.h"
+
+namespace sluice {
+namespace {
+
+void account_one(WorkerContext& context, Burst& burst, std::size_t i) {
+  const EndResult& end = burst.end_of(i);
+  const std::size_t at = static_cast<std::size_t>(burst.direction);
+  auto& row = context.counters.interface(end.eni);
+  row.judged[at].add(1);
+  const bool is_accepted = end.verdict == Verdict::Accept;
+  if (is_accepted) {
+    row.accepted_packets[at].add(1);
+    row.accepted_bytes[at].add(burst.facts[i].ip_length);
+  }
+  const InterfaceRow* interface = context.policy->find_interface(end.eni);
+  const bool is_logged = interface != nullptr && interface->logged && end.by != By::Exempt;
+  // A packet that the flow refused, or that must not keep it alive, does not touch its entry.
+  FlowState* flow = is_accepted && !burst.leaves_flow[i] ? burst.flows[i] : nullptr;
+  if (!is_logged) {
+    row.not_logged[at].add(1);
+  } else if (flow != nullptr) {
+    add_to_flow(context, burst.tuples[i], *flow, burst.facts[i], burst.direction);
+  } else {
+    add_record(context, burst, i);
+  }
+  if (flow != nullptr) flow->last_seen_ms = burst.now.tick_ms;
+}
+
+}  // namespace
+
+void account(WorkerContext& context, Burst& burst) {
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    if (burst.end_of(i).verdict != Verdict::None) account_one(context, burst, i);
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,238 @@
+#include "dataplane/stage_admit.h"
+
+#include <utility>
+
+#include "dataplane/flow_report.h"
+#include "dataplane/packet_naming.h"
+#include "dataplane/stage_find_flow.h"
+#include "flowtable/conntrack.h"
+#include "lookup/decide.h"
+
+namespace sluice {
+namespace {
+
+// An untracked flow has no use for the FIN bits; they say which directions were judged by the
+// rules of state.generation (each direction passes by its own rules, CT-6).
+constexpr std::uint8_t kIngressJudged = FlowState::kFinIngress;
+constexpr std::uint8_t kEgressJudged = FlowState::kFinEgress;
+
+constexpr std::uint8_t judged_bit(Direction direction) {
+  return direction == Direction::Ingress ? kIngressJudged : kEgressJudged;
+}
+
+void accept(Burst& burst, std::size_t i, By by, RuleIndex rule) {
+  EndResult& end = burst.end_of(i);
+  end.verdict = Verdict::Accept;
+  end.by = by;
+  end.rule = rule;
+}
+
+bool is_strict(const WorkerContext& context) {
+  return context.policy->tracking().mode == TcpMode::Strict;
+}
+
+// Makes the entry of an admitted first packet. Null: no room.
+FlowState* make_flow(WorkerContext& context, Burst& burst, std::size_t i,
+                     const Decision& decision) {
+  const PacketFacts& facts = burst.facts[i];
+  const TrackedPacket packet = tracked_packet_of(facts, burst.direction);
+  FlowState fresh{};
+  begin_flow(fresh, packet);
+  if (!decision.tracked) {
+    fresh.phase = static_cast<std::uint8_t>(FlowPhase::Accounted);
+    fresh.bits |= FlowState::kUntracked;
+  }
+  const TimeoutTable timeouts = timeouts_of(*burst.rows[i], context.policy->tracking());
+  FlowState* state = context.flows.insert(burst.tuples[i], burst.end_hashes[i], burst.now.tick_ms,
+                                          timeout_of(fresh, facts.proto, timeouts),
+                                          [&](const FlowTuple& tuple, FlowState& evicted) {
+                                            note_flow_end(context, tuple, evicted);
+                                            forget_in_burst(burst, &evicted);
+                                          });
+  if (state == nullptr) return nullptr;
+  begin_flow(*state, packet);
+  if (!decision.tracked) {
+    state->phase = static_cast<std::uint8_t>(FlowPhase::Accounted);
+    state->bits |= FlowState::kUntracked | judged_bit(burst.direction);
+  }
+  state->generation = context.policy->generation().value();
+  state->rule = decision.rule.value();
+  state->last_seen_ms = burst.now.tick_ms;
+  note_flow_begin(context, burst.tuples[i], *state);
+  burst.has_new_flows = true;
+  return state;
+}
+
+void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
+  FlowState& state = *burst.flows[i];
+  const std::uint32_t generation = context.policy->generation().value();
+  if (state.generation != generation) {
+    state.bits = static_cast<std::uint8_t>(state.bits & ~(kIngressJudged | kEgressJudged));
+    state.generation = generation;
+  }
+  const bool is_initiator = burst.direction == state.initiator();
+  // An observer wants to know the rule of each packet, not only that one was found before.
+  if (state.has(judged_bit(burst.direction)) && context.config.observer == nullptr) {
+    accept(burst, i, By::Rule, is_initiator ? RuleIndex(state.rule) : RuleIndex::none());
+    return;
+  }
+  const EndResult& end = burst.end_of(i);
+  const Decision decision =
+      decide(*context.policy, question_of(burst.facts[i], end.eni, burst.direction));
+  if (decision.verdict != Verdict::Accept) {
+    refuse(context, burst, i, decision.reason, decision.by);
+    return;
+  }
+  if (is_initiator && decision.tracked) {
+    // No longer of the untracked kind (CT-10, vector 11): it begins anew.
+    forget_flow(context, burst, &state);
+    admit_first(context, burst, i);
+    return;
+  }
+  state.bits |= judged_bit(burst.direction);
+  if (is_initiator) state.rule = decision.rule.value();
+  accept(burst, i, decision.by, decision.rule);
+}
+
+// False: the flow was refused by the rules of now, and is over.
+bool rejudge(WorkerContext& context, Burst& burst, std::size_t i) {
+  FlowState& state = *burst.flows[i];
+  const Decision decision = decide(*context.policy, first_question_of(burst.tuples[i], state));
+  if (decision.verdict == Verdict::Accept) {
+    state.generation = context.policy->generation().value();
+    state.rule = decision.rule.value();
+    return true;
+  }
+  if (burst.facts[i].proto == Proto::Tcp) {
+    revoke(context, burst.tuples[i], state);
+  } else {
+    forget_flow(context, burst, &state);
+  }
+  refuse(context, burst, i, decision.reason, decision.by);
+  return false;
+}
+
+// The network ACL, for what the groups need not be asked about.
+void admit_past_groups(WorkerContext& context, Burst& burst, std::size_t i, By by) {
+  if (burst.rows[i]->acl.is_none()) {  // the default ACL allows all (NA-7)
+    accept(burst, i, by, RuleIndex::none());
+    return;
+  }
+  const Question question = question_of(burst.facts[i], burst.end_of(i).eni, burst.direction);
+  const Decision decision = decide_established(*context.policy, question);
+  if (decision.verdict == Verdict::Accept) {
+    accept(burst, i, by, RuleIndex::none());
+  } else {
+    refuse(context, burst, i, decision.reason, decision.by);
+  }
+}
+
+void admit_known(WorkerContext& context, Burst& burst, std::size_t i) {
+  const FlowState& state = *burst.flows[i];
+  if (state.has(FlowState::kUntracked)) {
+    admit_untracked(context, burst, i);
+    return;
+  }
+  if (state.generation < burst.rows[i]->rejudge_before.value() && !rejudge(context, burst, i)) {
+    return;
+  }
+  // Followers are not tracked, so what closed the flow after their first one is asked here.
+  if (burst.packets[i].part == FragmentPart::Follower && state.flow_phase() == FlowPhase::Closed) {
+    refuse(context, burst, i, DropReason::FragmentRefused, By::Flow);
+    return;
+  }
+  admit_past_groups(context, burst, i, By::Flow);
+}
+
+// What an answer, seen from here, would ask if it were the other side's first packet.
+Question reversed(const PacketFacts& facts, EniIndex eni, Direction direction) {
+  Question question = question_of(facts, eni, direction);
+  question.direction = opposite(direction);
+  std::swap(question.port, question.source_port);
+  return question;
+}
+
+bool is_untracked(const PolicySnapshot& policy, const Question& question) {
+  const Decision decision = decide(policy, question);
+  return decision.verdict == Verdict::Accept && !decision.tracked;
+}
+
+// While the table is full an untracked connection may have no entry (CT-29), so that its segments
+// seem to belong to none. True if this may be one of those. A SYN-ACK answers the other side.
+bool may_lack_entry(const WorkerContext& context, const Burst& burst, std::size_t i) {
+  const PacketFacts& facts = burst.facts[i];
+  if (context.flows.size() < context.flows.capacity()) return false;
+  const EniIndex eni = burst.packets[i].ends[static_cast<std::size_t>(burst.direction)].eni;
+  if (is_untracked(*context.policy, reversed(facts, eni, burst.direction))) return true;
+  const bool is_syn_ack = (facts.tcp_flags & TcpFlags::kSyn) != 0;
+  return !is_syn_ack && is_untracked(*context.policy, question_of(facts, eni, burst.direction));
+}
+
+// A fragment whose first one passed, though there is no flow. Where the rules leave the packet
+// untracked the first one needed none (CT-29); else the flow ended meanwhile.
+void admit_follower(WorkerContext& context, Burst& burst, std::size_t i, const Decision& decision) {
+  if (decision.verdict == Verdict::Accept && !decision.tracked) {
+    accept(burst, i, decision.by, decision.rule);
+  } else {
+    refuse(context, burst, i, DropReason::FragmentRefused, By::None);
+  }
+}
+
+}  // namespace
+
+void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
+  const PacketFacts& facts = burst.facts[i];
+  const bool is_follower = burst.packets[i].part == FragmentPart::Follower;
+  const bool may_begin = is_follower || first_packet(tracked_packet_of(facts, burst.direction),
+                                                     is_strict(context)) != FirstPacket::Never;
+  const bool may_be_exempt = context.policy->exempt() != ExemptProfile::None;
+  const bool lacks_entry = !may_begin && may_lack_entry(context, burst, i);
+  if (!may_begin && !may_be_exempt && !lacks_entry) {
+    refuse(context, burst, i, DropReason::NotFirstPacket, By::None);
+    return;
+  }
+  const EndResult& end = burst.end_of(i);
+  const Decision decision = decide(*context.policy, question_of(facts, end.eni, burst.direction));
+  const bool is_accepted = decision.verdict == Verdict::Accept;
+  if (is_accepted && decision.by == By::Exempt) {
+    accept(burst, i, By::Exempt, RuleIndex::none());
+  } else if (is_accepted && lacks_entry) {
+    accept(burst, i, decision.by, decision.rule);
+  } else if (!may_begin) {
+    refuse(context, burst, i, DropReason::NotFirstPacket, By::None);
+  } else if (is_follower) {
+    admit_follower(context, burst, i, decision);
+  } else if (!is_accepted) {
+    refuse(context, burst, i, decision.reason, decision.by);
+  } else {
+    burst.flows[i] = make_flow(context, burst, i, decision);
+    burst.is_new_flow[i] = burst.flows[i] != nullptr;
+    // Untracked flows use no allowance (CT-29): without an entry they pass all the same.
+    if (burst.flows[i] == nullptr && decision.tracked) {
+      context.counters.worker.flows_refused.add(1);
+      refuse(context, burst, i, DropReason::TableFull, By::None);
+    } else {
+      accept(burst, i, decision.by, decision.rule);
+    }
+  }
+}
+
+void admit(WorkerContext& context, Burst& burst) {
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    if (!burst.is_judged(i)) continue;
+    if (burst.is_related[i]) {
+      admit_past_groups(context, burst, i, By::Related);
+      continue;
+    }
+    if (burst.flows[i] == nullptr && burst.has_new_flows) {
+      burst.flows[i] = find_live_flow(context, burst, i);
+    }
+    if (burst.flows[i] != nullptr) {
+      admit_known(context, burst, i);
+    } else {
+      admit_first(context, burst, i);
+    }
+  }
+}
+
+}  // namespace sluice

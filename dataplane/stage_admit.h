@@ -1,0 +1,19 @@
+#pragma once
+
+// Asks the policy where it must be asked: for packets of no flow, for untracked flows (which follow
+// the rules at once, CT-6), for flows that a policy change wants judged again, and, for packets of
+// tracked flows, the network ACL (CT-31). Admitted first packets get their entry here.
+
+#include <cstddef>
+
+#include "dataplane/burst.h"
+#include "dataplane/worker_context.h"
+
+namespace sluice {
+
+void admit(WorkerContext& context, Burst& burst);
+
+// Judges packet i as one of no flow; burst.tuples[i] is not in the table.
+void admit_first(WorkerContext& context, Burst& burst, std::size_t i);
+
+}  // namespace sluice

@@ -1,0 +1,116 @@
+#include "dataplane/stage_emit.h"
+
+#include <array>
+#include <span>
+
+#include "dataplane/flow_report.h"
+#include "dataplane/parse.h"
+#include "dataplane/wire.h"
+
+namespace sluice {
+namespace {
+
+bool is_up(const NicInfo& nic) {
+  return nic.link_up == nullptr || nic.link_up->load(std::memory_order_relaxed);
+}
+
+// Bytes of the frame that count against the MTU.
+std::uint32_t network_size(const Burst& burst, std::size_t i) {
+  const PacketFacts& facts = burst.facts[i];
+  if (facts.is_ip()) return facts.ip_length;
+  constexpr std::uint32_t kHeader = sizeof(EthernetHeader);
+  return burst.frames[i].length < kHeader ? 0 : burst.frames[i].length - kHeader;
+}
+
+void make_ready(WorkerContext& context, Burst& burst, std::size_t i) {
+  const PacketState& packet = burst.packets[i];
+  const NicInfo& out = context.nic(packet.out);
+  if (!is_up(out)) return drop(context, burst, i, DropReason::LinkDown);
+  if (network_size(burst, i) > out.mtu) return drop(context, burst, i, DropReason::TooBig);
+  std::uint8_t* frame = burst.frames[i].data;
+  if (packet.takes_ttl) decrement_ttl(frame, burst.facts[i]);
+  if (packet.is_rewritten) {
+    auto& ethernet = wire_at<EthernetHeader>(frame);
+    ethernet.destination = packet.destination_mac;
+    ethernet.source = out.mac;
+  }
+}
+
+void add_to_batch(WorkerContext& context, const Burst& burst, std::size_t i, NicIndex out) {
+  TransmitBatch& batch = context.batches[out.value()];
+  batch.packets[batch.count] = static_cast<std::uint8_t>(i);
+  batch.frames[batch.count++] = burst.frames[i];
+}
+
+void count_sent(NicTallies& tallies, std::span<const Frame> frames) {
+  std::uint64_t bytes = 0;
+  for (const Frame& frame : frames) bytes += frame.length;
+  tallies.tx_packets.add(frames.size());
+  tallies.tx_bytes.add(bytes);
+}
+
+void send_batch(WorkerContext& context, Burst& burst, NicIndex out) {
+  TransmitBatch& batch = context.batches[out.value()];
+  const auto frames = std::span<const Frame>(batch.frames).first(batch.count);
+  const std::size_t sent = context.io.send(out, frames);
+  count_sent(context.counters.nic(out), frames.first(sent));
+  for (std::size_t k = sent; k < batch.count; ++k) {
+    drop(context, burst, batch.packets[k], DropReason::TransmitFull);
+  }
+  if (sent < batch.count) context.io.release(frames.subspan(sent));
+  batch.count = 0;
+}
+
+}  // namespace
+
+void emit(WorkerContext& context, Burst& burst) {
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    if (burst.is_pending(i)) make_ready(context, burst, i);
+  }
+  if (context.config.observer != nullptr) context.config.observer->finished(burst);
+  std::array<Frame, kBurstMax> kept;
+  std::size_t kept_count = 0;
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    const PacketState& packet = burst.packets[i];
+    auto& tallies = context.counters.nic(packet.in);
+    switch (packet.fate) {
+      case Fate::Pending:
+        add_to_batch(context, burst, i, packet.out);
+        break;
+      case Fate::Answer:
+        tallies.consumed.add(1);
+        tallies.generated.add(1);
+        add_to_batch(context, burst, i, packet.in);
+        break;
+      case Fate::Consume:
+        tallies.consumed.add(1);
+        kept[kept_count++] = burst.frames[i];
+        break;
+      case Fate::Drop:
+        kept[kept_count++] = burst.frames[i];
+        break;
+      case Fate::Hold:
+      case Fate::Handoff:
+        break;
+    }
+  }
+  if (kept_count > 0) context.io.release(std::span(kept).first(kept_count));
+  for (std::size_t nic = 0; nic < context.batches.size(); ++nic) {
+    if (context.batches[nic].count == 0) continue;
+    send_batch(context, burst, NicIndex(static_cast<std::uint16_t>(nic)));
+  }
+}
+
+void emit_generated(WorkerContext& context, NicIndex nic, const Frame& frame) {
+  auto& tallies = context.counters.nic(nic);
+  tallies.generated.add(1);
+  const auto frames = std::span(&frame, 1);
+  if (is_up(context.nic(nic)) && context.io.send(nic, frames) == 1) {
+    count_sent(tallies, frames);
+    return;
+  }
+  tallies.drops[static_cast<std::size_t>(DropReason::TransmitFull)].add(1);
+  context.io.release(frames);
+}
+
+}  // namespace sluice

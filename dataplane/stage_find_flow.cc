@@ -1,0 +1,139 @@
+#include "dataplane/stage_find_flow.h"
+
+#include "dataplane/flow_report.h"
+#include "dataplane/packet_naming.h"
+#include "dataplane/parse.h"
+#include "lookup/decide.h"
+
+namespace sluice {
+namespace {
+
+// No timeout is shorter, so that a flow seen within it needs no closer look.
+constexpr std::uint32_t kShortestTimeoutMs = 1'000;
+
+bool is_over(const WorkerContext& context, const InterfaceRow& row, Proto proto,
+             const FlowState& state) {
+  const TickMs now = context.clock.moment().tick_ms;
+  if (static_cast<TickMs>(now - state.last_seen_ms) < kShortestTimeoutMs) return false;
+  return has_expired(state, proto, timeouts_of(row, context.policy->tracking()), now);
+}
+
+bool is_relatable(const PacketFacts& facts) {
+  const std::uint8_t type = facts.icmp_type();
+  if (facts.proto == Proto::Icmpv6) {
+    return type >= Icmpv6Type::kUnreachable && type <= Icmpv6Type::kParameterProblem;
+  }
+  return type == IcmpType::kUnreachable || type == IcmpType::kSourceQuench ||
+         type == IcmpType::kTimeExceeded || type == IcmpType::kParameterProblem;
+}
+
+// CT-24, CT-25: an error about a live tracked flow, or about a packet that the rules admit for a
+// flow that is, or would be, untracked. The quoted packet went the other way.
+bool is_related(WorkerContext& context, Burst& burst, std::size_t i) {
+  const PacketFacts& facts = burst.facts[i];
+  if (!is_relatable(facts) || burst.packets[i].part == FragmentPart::Follower) return false;
+  const Frame& frame = burst.frames[i];
+  const auto quote = parse_quote({frame.data, frame.contiguous}, facts);
+  if (!quote || quote->source() != facts.destination()) return false;
+
+  const EniIndex eni = burst.end_of(i).eni;
+  const Direction quoted = opposite(burst.direction);
+  const FlowTuple tuple = flow_tuple_of(*quote, eni, quoted);
+  const FlowState* state = context.flows.find(tuple, owner_hash(context.config.key, tuple));
+  if (state != nullptr && is_over(context, *burst.rows[i], tuple.proto, *state)) state = nullptr;
+  if (state != nullptr && !state->has(FlowState::kUntracked)) {
+    return context.policy->tracking().icmp_errors == IcmpErrorMode::Related &&
+           state->flow_phase() != FlowPhase::Closed;
+  }
+  const Decision decision = decide(*context.policy, question_of(*quote, eni, quoted));
+  return decision.verdict == Verdict::Accept && (state != nullptr || !decision.tracked);
+}
+
+void name_flow(WorkerContext& context, Burst& burst, std::size_t i) {
+  const EndResult& end = burst.end_of(i);
+  const PacketFacts& facts = burst.facts[i];
+  burst.rows[i] = context.policy->find_interface(end.eni);
+  burst.tuples[i] = flow_tuple_of(facts, end.eni, burst.direction);
+  burst.end_hashes[i] =
+      is_icmp(facts.proto) ? owner_hash(context.config.key, burst.tuples[i]) : burst.hashes[i];
+  burst.is_new_flow[i] = false;
+  burst.is_related[i] = false;
+  burst.leaves_flow[i] = false;
+  burst.flows[i] = nullptr;
+}
+
+// What a policy change left of a flow that was there before: true if it is to be forgotten, and the
+// packet judged as if there had never been one. A TCP connection that the rules of now refuse is
+// kept as a closed one instead: forgotten, it would be picked up in its middle by the next segment
+// of the side whose rules still allow it, and live on for both (CT-23).
+bool must_forget(WorkerContext& context, const InterfaceRow& row, const FlowTuple& tuple,
+                 FlowState& state) {
+  const std::uint32_t generation = context.policy->generation().value();
+  const bool is_flushed = state.generation < row.flush_before.value();
+  const bool is_back = state.is_revoked() && state.generation != generation;
+  if (!is_flushed && !is_back) return false;
+  if (tuple.proto != Proto::Tcp) return true;
+  const Decision decision = decide(*context.policy, first_question_of(tuple, state));
+  if (decision.verdict == Verdict::Accept) return true;
+  revoke(context, tuple, state);
+  return false;
+}
+
+}  // namespace
+
+void revoke(WorkerContext& context, const FlowTuple& tuple, FlowState& state) {
+  // What it has counted lies in the log window of its last packet, which moves now.
+  report_flow(context, tuple, state);
+  revoke_flow(state);
+  state.generation = context.policy->generation().value();
+  state.last_seen_ms = context.clock.moment().tick_ms;
+}
+
+TimeoutTable timeouts_of(const InterfaceRow& row, const TrackingSettings& tracking) {
+  TimeoutTable table;
+  table.tcp_established_ms = row.timeouts.tcp_established_s * 1000;
+  table.udp_ms = row.timeouts.udp_s * 1000;
+  table.udp_stream_ms = row.timeouts.udp_stream_s * 1000;
+  table.syn_ms = tracking.syn_s * 1000;
+  table.half_closed_ms = tracking.half_closed_s * 1000;
+  table.time_wait_ms = tracking.time_wait_s * 1000;
+  table.icmp_ms = tracking.icmp_s * 1000;
+  return table;
+}
+
+FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i) {
+  FlowState* state = context.flows.find(burst.tuples[i], burst.end_hashes[i]);
+  if (state == nullptr && is_icmp_answer(burst.facts[i])) {
+    burst.tuples[i] = unasked_tuple_of(burst.facts[i], burst.end_of(i).eni, burst.direction);
+    burst.end_hashes[i] = owner_hash(context.config.key, burst.tuples[i]);
+    state = context.flows.find(burst.tuples[i], burst.end_hashes[i]);
+  }
+  if (state == nullptr) return nullptr;
+  const InterfaceRow& row = *burst.rows[i];
+  const bool is_gone = is_over(context, row, burst.facts[i].proto, *state) ||
+                       must_forget(context, row, burst.tuples[i], *state);
+  if (!is_gone) return state;
+  forget_flow(context, burst, state);
+  return nullptr;
+}
+
+void find_flow(WorkerContext& context, Burst& burst) {
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    if (!burst.is_judged(i)) continue;
+    name_flow(context, burst, i);
+    context.flows.prefetch_bucket(burst.tuples[i], burst.end_hashes[i]);
+  }
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    if (burst.is_judged(i)) context.flows.prefetch_entry(burst.tuples[i], burst.end_hashes[i]);
+  }
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    if (!burst.is_judged(i)) continue;
+    if (burst.facts[i].has(PacketFacts::kIcmpError) && is_related(context, burst, i)) {
+      burst.is_related[i] = true;
+      continue;
+    }
+    burst.flows[i] = find_live_flow(context, burst, i);
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,26 @@
+#pragma once
+
+// The remembered conversation at the end under way, if there is one that still counts: not idle
+// for its whole timeout, not flushed by a policy change. ICMP errors are matched by what they
+// quote.
+
+#include <cstdint>
+
+#include "dataplane/burst.h"
+#include "dataplane/worker_context.h"
+#include "flowtable/timeouts.h"
+
+namespace sluice {
+
+void find_flow(WorkerContext& context, Burst& burst);
+
+// The flow of burst.tuples[i], or null; ends it first where its time is over.
+FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i);
+
+// Closes the TCP flow, which the rules of the policy under way refuse (see FlowState::kRevoked).
+void revoke(WorkerContext& context, const FlowTuple& tuple, FlowState& state);
+
+// The idle timeouts of an interface under the policy's settings.
+TimeoutTable timeouts_of(const InterfaceRow& row, const TrackingSettings& tracking);
+
+}  // namespace sluice

@@ -1,0 +1,171 @@
+#include "dataplane/stage_fragments.h"
+
+#include <array>
+
+#include "base/check.h"
+#include "base/flow_hash.h"
+#include "dataplane/flow_report.h"
+#include "dataplane/stage_locate.h"
+
+namespace sluice {
+namespace {
+
+FragmentKey key_of(const Burst& burst, std::size_t i) {
+  const PacketFacts& facts = burst.facts[i];
+  FragmentKey key;
+  key.source = facts.source();
+  key.destination = facts.destination();
+  key.id = facts.fragment_id;
+  key.nic = burst.packets[i].in.value();
+  key.proto = facts.has(PacketFacts::kIpv6) ? Proto::NoNext : facts.proto;
+  return key;
+}
+
+FragmentPiece piece_of(const PacketFacts& facts) {
+  FragmentPiece piece;
+  piece.offset = facts.fragment_offset;
+  piece.size = facts.payload_size;
+  piece.last = !facts.has(PacketFacts::kMoreFragments);
+  piece.proto = facts.proto;
+  piece.source_port = facts.source_port;
+  piece.destination_port = facts.destination_port;
+  return piece;
+}
+
+// Which worker's table knows the train.
+std::uint32_t table_owner(const WorkerContext& context, const PacketFacts& facts) {
+  const std::array<std::uint64_t, 5> words = {facts.source_high, facts.source_low,
+                                              facts.destination_high, facts.destination_low,
+                                              facts.fragment_id};
+  const std::uint64_t hash = keyed_hash(context.config.key, words);
+  return static_cast<std::uint32_t>((hash >> 32) * context.config.worker_count >> 32);
+}
+
+// A packet of nobody on a bump in the wire is not ours to hold, nor is one whose source is a lie:
+// locate() drops that, and until then it must not take the room of others.
+bool is_ours(const WorkerContext& context, const Burst& burst, std::size_t i) {
+  if (context.policy == nullptr || is_spoofed(context, burst, i)) return false;
+  const NicRole role = context.nic(burst.packets[i].in).config.role;
+  if (role == NicRole::Interface || role == NicRole::Uplink) return true;
+  const PacketFacts& facts = burst.facts[i];
+  return !context.policy->owner_of(facts.source()).is_none() ||
+         !context.policy->owner_of(facts.destination()).is_none();
+}
+
+void lend(Burst& burst, std::size_t i, Proto proto, std::uint16_t source_port,
+          std::uint16_t destination_port) {
+  PacketFacts& facts = burst.facts[i];
+  facts.proto = proto;
+  facts.source_port = source_port;
+  facts.destination_port = destination_port;
+  burst.packets[i].part = FragmentPart::Follower;
+}
+
+void obey(WorkerContext& context, Burst& burst, std::size_t i, const FragmentAnswer& answer) {
+  switch (answer.kind) {
+    case FragmentAnswer::Kind::Judge:
+      burst.packets[i].part = FragmentPart::First;
+      return;
+    case FragmentAnswer::Kind::Follow:
+      if (!answer.first_passed) {
+        drop(context, burst, i, DropReason::FragmentRefused);
+        return;
+      }
+      lend(burst, i, answer.proto, answer.source_port, answer.destination_port);
+      return;
+    case FragmentAnswer::Kind::Hold:
+      burst.packets[i].fate = Fate::Hold;
+      return;
+    case FragmentAnswer::Kind::Drop:
+      drop(context, burst, i, answer.reason);
+      return;
+  }
+}
+
+void ask_table(WorkerContext& context, Burst& burst, std::size_t i) {
+  // Where there is no place left the table, which has as many, refuses those that would have to
+  // wait; all others need none.
+  const HeldIndex place = context.held.put({burst.frames[i], burst.packets[i].in});
+  const FragmentAnswer answer =
+      context.fragments.add(key_of(burst, i), piece_of(burst.facts[i]), place, burst.now.tick_ms);
+  const bool is_held = answer.kind == FragmentAnswer::Kind::Hold;
+  CHECK(!is_held || place != kNoHeld);
+  if (!is_held && place != kNoHeld) context.held.take(place);
+  obey(context, burst, i, answer);
+}
+
+// A first fragment that the parser dropped (tiny, or malformed behind the IP header) condemns its
+// train: who waits for it waits in vain.
+void refuse_train(WorkerContext& context, Burst& burst, std::size_t i) {
+  const PacketFacts& facts = burst.facts[i];
+  const bool is_first = facts.fragment_offset == 0 && !burst.packets[i].hint.is_judged;
+  if (!is_first || !is_ours(context, burst, i)) return;
+  if (table_owner(context, facts) != context.config.index.value()) return;
+  const FragmentKey key = key_of(burst, i);
+  const auto answer = context.fragments.add(key, piece_of(facts), kNoHeld, burst.now.tick_ms);
+  if (answer.kind != FragmentAnswer::Kind::Judge) return;
+  context.fragments.set_verdict(key, false, burst.now.tick_ms);
+}
+
+}  // namespace
+
+void fragments(WorkerContext& context, Burst& burst) {
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    if (!burst.facts[i].has(PacketFacts::kFragment)) continue;
+    if (!burst.is_pending(i)) {
+      refuse_train(context, burst, i);
+      continue;
+    }
+    const FragmentHint& hint = burst.packets[i].hint;
+    if (hint.is_judged) {
+      if (hint.is_follower) {
+        lend(burst, i, hint.proto, hint.source_port, hint.destination_port);
+      }
+      continue;
+    }
+    if (!is_ours(context, burst, i)) continue;
+    if (context.config.worker_count > 1) {
+      const std::uint32_t owner = table_owner(context, burst.facts[i]);
+      if (owner != context.config.index.value()) {
+        hand_over(context, burst, i, owner);
+        continue;
+      }
+    }
+    ask_table(context, burst, i);
+  }
+}
+
+void settle_fragments(WorkerContext& context, Burst& burst) {
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    if (burst.packets[i].part != FragmentPart::First || burst.packets[i].hint.is_judged) continue;
+    const Fate fate = burst.packets[i].fate;
+    const bool passed = fate == Fate::Pending || fate == Fate::Handoff;
+    // Its owner has rewritten nothing yet: the key is as it was when the table was asked.
+    context.fragments.set_verdict(key_of(burst, i), passed, burst.now.tick_ms);
+  }
+}
+
+void hand_over(WorkerContext& context, Burst& burst, std::size_t i, std::uint32_t owner) {
+  PacketState& packet = burst.packets[i];
+  Handoff handoff;
+  handoff.frame = burst.frames[i];
+  handoff.nic = packet.in;
+  handoff.fragment = packet.hint;
+  if (packet.part != FragmentPart::Whole) {
+    handoff.fragment.is_judged = true;
+    handoff.fragment.is_follower = packet.part == FragmentPart::Follower;
+    handoff.fragment.proto = burst.facts[i].proto;
+    handoff.fragment.source_port = burst.facts[i].source_port;
+    handoff.fragment.destination_port = burst.facts[i].destination_port;
+  }
+  SpscRing<Handoff>* ring =
+      owner < context.links.outbox.size() ? context.links.outbox[owner] : nullptr;
+  if (ring == nullptr || !ring->try_push(handoff)) {
+    drop(context, burst, i, DropReason::HandoffFull);
+    return;
+  }
+  packet.fate = Fate::Handoff;
+  context.counters.worker.handed_over.add(1);
+}
+
+}  // namespace sluice

@@ -1,0 +1,21 @@
+#pragma once
+
+// Lends later fragments the ports of the first (CT-22), holds those that come before it, and
+// refuses shapes that a receiver could see as something else.
+//
+// With several workers a datagram's fragments meet at the worker that the hash of (source,
+// destination, id) names; from there each travels on to the owner of the conversation, with a
+// FragmentHint, where a follower passes only if the flow of its first one is there.
+
+#include "dataplane/burst.h"
+#include "dataplane/worker_context.h"
+
+namespace sluice {
+
+void fragments(WorkerContext& context, Burst& burst);
+// After the last end: tells the table whether first fragments passed.
+void settle_fragments(WorkerContext& context, Burst& burst);
+// Gives the packet to another worker; drops it where that one's inbox is full.
+void hand_over(WorkerContext& context, Burst& burst, std::size_t i, std::uint32_t owner);
+
+}  // namespace sluice

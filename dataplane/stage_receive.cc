@@ -1,0 +1,89 @@
+#include "dataplane/stage_receive.h"
+
+#include <array>
+
+#include "dataplane/flow_report.h"
+#include "dataplane/parse.h"
+
+namespace sluice {
+namespace {
+
+void begin_burst(WorkerContext& context, Burst& burst) {
+  burst.count = 0;
+  burst.now = context.clock.moment();
+  burst.begin = burst.end = 0;
+  burst.direction = Direction::Egress;
+  burst.has_new_flows = false;
+}
+
+PacketState& add_packet(Burst& burst, const Frame& frame, NicIndex nic) {
+  const std::size_t i = burst.count++;
+  burst.frames[i] = frame;
+  burst.packets[i] = PacketState{};
+  burst.packets[i].in = nic;
+  return burst.packets[i];
+}
+
+void take_back(WorkerContext& context, Burst& burst,
+               std::span<const FragmentTable::Released> released) {
+  for (const auto& entry : released) {
+    const HeldPacket held = context.held.take(entry.held);
+    PacketState& packet = add_packet(burst, held.frame, held.nic);
+    packet.hint.is_judged = true;
+    packet.hint.is_follower = true;
+    packet.hint.proto = entry.answer.proto;
+    packet.hint.source_port = entry.answer.source_port;
+    packet.hint.destination_port = entry.answer.destination_port;
+    const bool passes =
+        entry.answer.kind == FragmentAnswer::Kind::Follow && entry.answer.first_passed;
+    if (passes) continue;
+    const std::size_t i = burst.count - 1;
+    parse_frame({held.frame.data, held.frame.contiguous}, held.frame.length, burst.facts[i]);
+    const bool is_refused = entry.answer.kind == FragmentAnswer::Kind::Follow;
+    drop(context, burst, i, is_refused ? DropReason::FragmentRefused : entry.answer.reason);
+  }
+}
+
+}  // namespace
+
+void receive(WorkerContext& context, Burst& burst, NicIndex nic) {
+  begin_burst(context, burst);
+  burst.count = context.io.receive(nic, burst.frames);
+  if (burst.count == 0) return;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    burst.packets[i] = PacketState{};
+    burst.packets[i].in = nic;
+    bytes += burst.frames[i].length;
+  }
+  auto& tallies = context.counters.nic(nic);
+  tallies.rx_packets.add(burst.count);
+  tallies.rx_bytes.add(bytes);
+}
+
+void receive_handed_over(WorkerContext& context, Burst& burst, SpscRing<Handoff>& inbox) {
+  begin_burst(context, burst);
+  std::array<Handoff, kBurstMax> handed;
+  const std::size_t count = inbox.pop(handed);
+  for (std::size_t i = 0; i < count; ++i) {
+    add_packet(burst, handed[i].frame, handed[i].nic).hint = handed[i].fragment;
+  }
+}
+
+void receive_released(WorkerContext& context, Burst& burst) {
+  begin_burst(context, burst);
+  if (context.held.size() == 0) return;
+  std::array<FragmentTable::Released, kBurstMax> released;
+  const std::size_t count = context.fragments.release(burst.now.tick_ms, released);
+  take_back(context, burst, std::span(released).first(count));
+}
+
+void receive_abandoned(WorkerContext& context, Burst& burst) {
+  begin_burst(context, burst);
+  if (context.held.size() == 0) return;
+  std::array<FragmentTable::Released, kBurstMax> released;
+  const std::size_t count = context.fragments.release_all(released);
+  take_back(context, burst, std::span(released).first(count));
+}
+
+}  // namespace sluice

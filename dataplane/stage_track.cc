@@ -1,0 +1,71 @@
+#include "dataplane/stage_track.h"
+
+#include "dataplane/flow_report.h"
+#include "dataplane/packet_naming.h"
+#include "dataplane/stage_admit.h"
+#include "dataplane/stage_find_flow.h"
+#include "flowtable/conntrack.h"
+#include "lookup/decide.h"
+
+namespace sluice {
+namespace {
+
+bool is_tracked(const Burst& burst, std::size_t i) {
+  return burst.is_judged(i) && burst.flows[i] != nullptr && !burst.is_new_flow[i] &&
+         burst.packets[i].part != FragmentPart::Follower;
+}
+
+// A clean SYN on a flow that is over: a new connection where a rule admits it. Where none does the
+// entry stays, so that what is still under way of the old connection is not taken for a new one.
+void reopen(WorkerContext& context, Burst& burst, std::size_t i, FlowState& state) {
+  const EndResult& end = burst.end_of(i);
+  const Decision decision =
+      decide(*context.policy, question_of(burst.facts[i], end.eni, burst.direction));
+  if (decision.verdict != Verdict::Accept) {
+    refuse(context, burst, i, decision.reason, decision.by);
+    return;
+  }
+  forget_flow(context, burst, &state);
+  admit_first(context, burst, i);
+}
+
+// A new connection on an entry of an old one passes by the rules of now, not by what the old one
+// was allowed. False: they refuse it, and the entry is closed.
+bool may_restart(WorkerContext& context, Burst& burst, std::size_t i, FlowState& state) {
+  const Decision decision = decide(*context.policy, first_question_of(burst.tuples[i], state));
+  if (decision.verdict == Verdict::Accept) return true;
+  revoke(context, burst.tuples[i], state);
+  refuse(context, burst, i, decision.reason, decision.by);
+  return false;
+}
+
+void track_one(WorkerContext& context, Burst& burst, std::size_t i) {
+  FlowState& state = *burst.flows[i];
+  const TrackingSettings& tracking = context.policy->tracking();
+  const TrackedPacket packet = tracked_packet_of(burst.facts[i], burst.direction);
+  const TrackOutcome outcome = track(state, packet, tracking.mode == TcpMode::Strict);
+  if (outcome.out_of_window) {
+    context.counters.interface(burst.end_of(i).eni).out_of_window.add(1);
+  }
+  if (outcome.reopen) return reopen(context, burst, i, state);
+  if (outcome.restarts && !may_restart(context, burst, i, state)) return;
+  burst.leaves_flow[i] = !outcome.refreshes;
+  if (outcome.rearm) {
+    const TimeoutTable timeouts = timeouts_of(*burst.rows[i], tracking);
+    context.flows.rearm(&state, burst.now.tick_ms,
+                        timeout_of(state, burst.facts[i].proto, timeouts));
+  }
+  // Whoever still tries finds it refused for as long as that goes on.
+  if (state.is_revoked()) state.last_seen_ms = burst.now.tick_ms;
+  if (!outcome.passes) refuse(context, burst, i, outcome.reason, By::Flow);
+}
+
+}  // namespace
+
+void track_flows(WorkerContext& context, Burst& burst) {
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    if (is_tracked(burst, i)) track_one(context, burst, i);
+  }
+}
+
+}  // namespace sluice

@@ -1,0 +1,99 @@
+#pragma once
+
+// One line of the table: eight places, each a 16-bit tag of the flow's hash and the index of its
+// entry. All tags are compared by one vector instruction, so a lookup reads this line and, nearly
+// always, one entry.
+//
+//      0                16                              48             56        60    64
+//      +----------------+-------------------------------+--------------+---------+-----+
+//      | 8 tags, 0=free | 8 entry indexes               | overflow     | overflow| un- |
+//      |                |                               | bits         | count   | used|
+//      +----------------+-------------------------------+--------------+---------+-----+
+//
+// A flow whose first bucket is this one but which lies in its second sets one of 64 overflow bits
+// here. A miss that finds its bit clear is over after this line. Bits are not counted one by one;
+// they are cleared together when the last such flow goes.
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "base/cache_line.h"
+
+namespace sluice {
+
+struct alignas(kCacheLine) FlowBucket {
+  static constexpr unsigned kPlaces = 8;
+  static constexpr std::uint16_t kFreeTag = 0;
+
+  std::uint16_t tags[kPlaces];
+  std::uint32_t entries[kPlaces];
+  std::uint64_t overflow_bits;
+  std::uint32_t overflow_count;
+  std::uint32_t unused;
+
+  // Bit i is set where place i holds this tag.
+  unsigned match(std::uint16_t tag) const {
+#if defined(__SSE2__)
+    const __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
+    const __m128i held = _mm_load_si128(reinterpret_cast<const __m128i*>(tags));
+    const __m128i equal = _mm_cmpeq_epi16(held, wanted);
+    const __m128i bytes = _mm_packs_epi16(equal, _mm_setzero_si128());
+    return static_cast<unsigned>(_mm_movemask_epi8(bytes));
+#else
+    unsigned mask = 0;
+    for (unsigned i = 0; i < kPlaces; ++i) mask |= static_cast<unsigned>(tags[i] == tag) << i;
+    return mask;
+#endif
+  }
+  unsigned free_places() const { return match(kFreeTag); }
+  unsigned used() const { return kPlaces - static_cast<unsigned>(std::popcount(free_places())); }
+  // Requires a free place.
+  void put(std::uint16_t tag, std::uint32_t entry) {
+    const auto place = static_cast<unsigned>(std::countr_zero(free_places()));
+    tags[place] = tag;
+    entries[place] = entry;
+  }
+  // False if this line does not hold the entry under this tag.
+  bool take(std::uint16_t tag, std::uint32_t entry) {
+    for (unsigned mask = match(tag); mask != 0; mask &= mask - 1) {
+      const auto place = static_cast<unsigned>(std::countr_zero(mask));
+      if (entries[place] != entry) continue;
+      tags[place] = kFreeTag;
+      return true;
+    }
+    return false;
+  }
+};
+static_assert(sizeof(FlowBucket) == kCacheLine);
+static_assert(offsetof(FlowBucket, entries) == 16);
+static_assert(offsetof(FlowBucket, overflow_bits) == 48);
+static_assert(std::is_trivial_v<FlowBucket>);
+
+// Where a flow may lie: two buckets, a tag, a bit of the first bucket's overflow filter. Each part
+// is made of other bits of the hash.
+struct FlowPlace {
+  std::uint32_t first;
+  std::uint32_t second;
+  std::uint16_t tag;
+  std::uint64_t overflow_bit;
+
+  static FlowPlace of(std::uint64_t hash, std::uint32_t bucket_count) {
+    FlowPlace place;
+    place.first = static_cast<std::uint32_t>((hash >> 32) * bucket_count >> 32);
+    const std::uint64_t again = (hash * 0x94d049bb133111ebu) >> 32;
+    place.second = static_cast<std::uint32_t>(again * bucket_count >> 32);
+    if (place.second == place.first) place.second = (place.first + 1) % bucket_count;
+    place.tag = static_cast<std::uint16_t>(hash);
+    if (place.tag == FlowBucket::kFreeTag) place.tag = 1;
+    place.overflow_bit = std::uint64_t{1} << (hash >> 16 & 63);
+    return place;
+  }
+};
+
+}  // namespace sluice

@@ -1,0 +1,144 @@
+#pragma once
+
+// The flows of one worker: two tables of fixed capacity, one for IPv4 (64-byte entries) and one
+// for IPv6 (128-byte entries), behind one interface in terms of FlowTuple.
+//
+// The journey of a packet through it: prefetch_bucket() for the whole burst, prefetch_entry() for
+// the whole burst, find(); where that is null and the rules allow, insert(). A packet that passes
+// stores last_seen_ms into the state and makes no other call: the wheel looks at each flow when
+// its time could be over, and arms it anew if it was touched since. So an idle flow may still be
+// found for a while after its timeout; has_expired() of conntrack.h tells.
+//
+// Invariants: a tuple is in the table at most once; live flows never exceed the capacity; a
+// FlowState stays where it is until its flow ends. One owner thread; memory is reserved in the
+// constructor and never again.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/clock.h"
+#include "base/flow_hash.h"
+#include "flowtable/flow_key.h"
+#include "flowtable/flow_state.h"
+#include "flowtable/flow_table.h"
+#include "flowtable/flow_tuple.h"
+
+namespace sluice {
+
+struct FlowShardConfig {
+  std::uint32_t capacity = 1u << 16;  // flows of both families together, at least 1,024
+  HashKey key{};
+  bool touch_memory = false;  // take the pages of the IPv4 table now, not at the first flow
+};
+
+class FlowShard {
+ public:
+  explicit FlowShard(const FlowShardConfig& config);
+  ~FlowShard();
+  FlowShard(const FlowShard&) = delete;
+  FlowShard& operator=(const FlowShard&) = delete;
+
+  // `hash` is owner_hash(config.key, tuple) everywhere below; the shard mixes the interface in.
+
+  // Asks for the bucket line; then, a few packets later, for the entry line.
+  void prefetch_bucket(const FlowTuple& tuple, std::uint64_t hash) const {
+    const std::uint64_t place = place_hash(hash, tuple.eni);
+    if (tuple.local.is_v4()) {
+      ipv4_.prefetch_bucket(place);
+    } else {
+      ipv6_.prefetch_bucket(place);
+    }
+  }
+  void prefetch_entry(const FlowTuple& tuple, std::uint64_t hash) const {
+    const std::uint64_t place = place_hash(hash, tuple.eni);
+    if (tuple.local.is_v4()) {
+      ipv4_.prefetch_entry(place);
+    } else {
+      ipv6_.prefetch_entry(place);
+    }
+  }
+
+  // The flow, or null. At most two bucket lines and as many entries as tags match.
+  FlowState* find(const FlowTuple& tuple, std::uint64_t hash) {
+    const std::uint64_t place = place_hash(hash, tuple.eni);
+    return tuple.local.is_v4() ? ipv4_.find(Ipv4FlowKey::from(tuple), place)
+                               : ipv6_.find(Ipv6FlowKey::from(tuple), place);
+  }
+
+  // A fresh, zeroed state (but last_seen_ms, which is now) for a tuple that find() does not know,
+  // armed to expire `timeout_ms` after now; null if there is no room (the caller counts
+  // table-full). Where a flow of a lesser class has to go (EvictionClass: ended before accounted
+  // before embryonic, never an established one for a newcomer), on_end(const FlowTuple&,
+  // FlowState&) is called with it before it goes.
+  template <class OnEnd>
+  FlowState* insert(const FlowTuple& tuple, std::uint64_t hash, TickMs now,
+                    std::uint32_t timeout_ms, OnEnd&& on_end) {
+    DCHECK(hash == owner_hash(key_, tuple));
+    const std::uint64_t place = place_hash(hash, tuple.eni);
+    const bool may_grow = size() < capacity_;
+    FlowState* state = tuple.local.is_v4()
+                           ? ipv4_.insert(Ipv4FlowKey::from(tuple), place, may_grow, now, on_end)
+                           : ipv6_.insert(Ipv6FlowKey::from(tuple), place, may_grow, now, on_end);
+    if (state == nullptr) return nullptr;
+    state->last_seen_ms = now;
+    rearm(state, now, timeout_ms);
+    return state;
+  }
+
+  // Forgets the flow. `state` must come from find() or insert() of this shard.
+  void remove(FlowState* state);
+
+  // Tells the wheel that the flow now expires `timeout_ms` after now. Only needed when the time
+  // left shrinks (closing); touching a flow costs no call: set last_seen_ms.
+  void rearm(FlowState* state, TickMs now, std::uint32_t timeout_ms);
+
+  // The tuple of a live flow.
+  FlowTuple tuple_of(const FlowState* state) const;
+
+  // Visits up to `budget` flows whose wheel time has come. timeout_of(const FlowTuple&, FlowState&)
+  // gives the idle timeout in ms that holds for it now; flows idle for that long are handed to
+  // on_end(const FlowTuple&, FlowState&) and forgotten, others are armed anew. Returns how many
+  // were visited. Costs nothing until the next tick of the wheel (TimerWheel::kTickMs); a flow
+  // goes at most one tick late if the budget suffices. Callbacks may not insert or remove.
+  template <class TimeoutOf, class OnEnd>
+  std::size_t expire(TickMs now, std::size_t budget, TimeoutOf&& timeout_of, OnEnd&& on_end) {
+    const std::size_t visited = ipv4_.expire(now, budget, timeout_of, on_end);
+    return visited + ipv6_.expire(now, budget - visited, timeout_of, on_end);
+  }
+
+  // Walks the live flows in memory order, at most `budget` slots a call, from `cursor` (0 = begin);
+  // visit(const FlowTuple&, FlowState&). Returns the next cursor, 0 when the walk is complete. The
+  // visitor may not insert or remove. A flow that lives during the whole walk is visited once.
+  template <class Visit>
+  std::size_t walk(std::size_t cursor, std::size_t budget, Visit&& visit) {
+    const std::size_t ipv6_begin = capacity_;
+    if (cursor < ipv6_begin) {
+      const auto first = static_cast<std::uint32_t>(cursor);
+      const std::uint32_t next = ipv4_.walk(first, budget, visit);
+      if (next < ipv4_.used()) return next;
+      budget -= next > first ? next - first : 0;
+      cursor = ipv6_begin;
+    }
+    const auto first = static_cast<std::uint32_t>(cursor - ipv6_begin);
+    const std::uint32_t next = ipv6_.walk(first, budget, visit);
+    return next < ipv6_.used() ? ipv6_begin + next : 0;
+  }
+
+  std::size_t size() const { return std::size_t{ipv4_.size()} + ipv6_.size(); }  // live flows
+  std::size_t capacity() const { return capacity_; }
+  // Length of a whole walk() at this moment; never shrinks.
+  std::size_t slots() const { return std::size_t{ipv4_.used()} + ipv6_.used(); }
+  // Bytes reserved for one family, all its arrays together.
+  std::size_t memory_size(Family family) const {
+    return family == Family::Ipv4 ? ipv4_.memory_size() : ipv6_.memory_size();
+  }
+
+ private:
+  const std::uint32_t capacity_;
+  const HashKey key_;
+  FlowTable<Ipv4FlowKey> ipv4_;
+  FlowTable<Ipv6FlowKey> ipv6_;
+};
+
+}  // namespace sluice

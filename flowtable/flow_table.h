@@ -1,0 +1,260 @@
+#pragma once
+
+// The flows of one family. Three arrays, taken once:
+//
+//      buckets  64 B for 8 places   hash -> two candidate lines of tags and entry indexes
+//      entries  64 or 128 B         key and state, at an index that never changes
+//      wheel    1 B                 when to look at the entry again
+//
+// A flow lies in one of the two buckets that its hash names, never elsewhere: a lookup reads at
+// most two bucket lines, an insert moves nobody. Placing goes to the first bucket until it is
+// three quarters full, then to the emptier of the two; with 5 flows for 8 places at full capacity
+// next to no pair of buckets overflows before the table is full. When it does, or the table is
+// full, a flow of a lesser class among the 16 candidates makes room, or the newcomer is refused.
+//
+// Memory for an IPv4 flow: 64 + 64 / 5 + 1 = 77.8 bytes.
+//
+// One owner thread. Entries stay where they are while they live; pointers to them last until the
+// flow is removed or expires.
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/cache_line.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/flow_hash.h"
+#include "flowtable/flow_bucket.h"
+#include "flowtable/flow_entry.h"
+#include "flowtable/flow_key.h"
+#include "flowtable/timer_wheel.h"
+#include "flowtable/zeroed_memory.h"
+
+namespace sluice {
+
+// Who makes room for whom. A newcomer is Embryonic: it displaces what has ended, then what is only
+// accounted for (untracked flows use no allowance and pass without an entry, CT-29), then what has
+// been silent for kEmbryonicGraceMs without having got anywhere; nothing else, however full the
+// table.
+enum class EvictionClass : std::uint8_t { Ended, Accounted, Embryonic, Kept };
+EvictionClass eviction_class(FlowPhase phase);
+inline constexpr std::uint32_t kEmbryonicGraceMs = 3'000;  // a SYN is sent again after 1 and 3 s
+
+template <class Key>
+class FlowTable {
+ public:
+  using Entry = FlowEntry<Key>;
+  static constexpr std::uint32_t kFlowsPerBucket = 5;  // at full capacity, of 8 places
+
+  FlowTable(std::uint32_t capacity, const HashKey& hash_key, bool touch)
+      : capacity_(capacity),
+        bucket_count_(capacity / kFlowsPerBucket + 2),
+        hash_key_(hash_key),
+        bucket_memory_(std::size_t{bucket_count_} * sizeof(FlowBucket), touch),
+        entry_memory_(std::size_t{capacity} * sizeof(Entry), touch),
+        buckets_(bucket_memory_.as<FlowBucket>()),
+        entries_(entry_memory_.as<Entry>()),
+        wheel_(capacity, touch) {}
+
+  // `hash` is place_hash() everywhere below.
+
+  void prefetch_bucket(std::uint64_t hash) const { prefetch_read(&buckets_[place(hash).first]); }
+
+  // Asks for the entries whose tags match; where the overflow filter says so, for the second
+  // bucket as well.
+  void prefetch_entry(std::uint64_t hash) const {
+    const FlowPlace at = place(hash);
+    const FlowBucket& bucket = buckets_[at.first];
+    for (unsigned mask = bucket.match(at.tag); mask != 0; mask &= mask - 1) {
+      prefetch_write(&entries_[bucket.entries[std::countr_zero(mask)]]);
+    }
+    if ((bucket.overflow_bits & at.overflow_bit) != 0) prefetch_read(&buckets_[at.second]);
+  }
+
+  FlowState* find(const Key& key, std::uint64_t hash) {
+    const FlowPlace at = place(hash);
+    const FlowBucket& bucket = buckets_[at.first];
+    if (Entry* entry = find_in(bucket, at.tag, key)) return &entry->state;
+    if ((bucket.overflow_bits & at.overflow_bit) == 0) return nullptr;
+    Entry* entry = find_in(buckets_[at.second], at.tag, key);
+    return entry != nullptr ? &entry->state : nullptr;
+  }
+
+  // A zeroed state under a key that find() does not know; null if there is no room. `may_grow`
+  // false: only in the place of another flow, which on_end(tuple, state) sees before it goes.
+  template <class OnEnd>
+  FlowState* insert(const Key& key, std::uint64_t hash, bool may_grow, TickMs now, OnEnd&& on_end) {
+    const FlowPlace at = place(hash);
+    const bool has_place = (buckets_[at.first].free_places() | buckets_[at.second].free_places());
+    if (!has_place || !may_grow || size_ == capacity_) {
+      const std::uint32_t victim = choose_victim(at, now);
+      if (victim == kNoEntry) return nullptr;
+      on_end(entries_[victim].key.tuple(), entries_[victim].state);
+      remove(victim);
+    }
+    const std::uint32_t index = take_entry();
+    Entry& entry = entries_[index];
+    entry.key = key;
+    entry.state = FlowState{};
+    link(at, index);
+    ++size_;
+    return &entry.state;
+  }
+
+  void arm(std::uint32_t index, TickMs now, std::uint32_t wait_ms) {
+    wheel_.arm(index, now, wait_ms);
+  }
+
+  // Requires a live entry of this table.
+  void remove(std::uint32_t index) {
+    Entry& entry = entries_[index];
+    unlink(index);
+    wheel_.disarm(index);
+    entry.state.phase = static_cast<std::uint8_t>(FlowPhase::Free);
+    next_free(entry) = free_head_;
+    free_head_ = index;
+    --size_;
+  }
+
+  // See FlowShard::expire().
+  template <class TimeoutOf, class OnEnd>
+  std::size_t expire(TickMs now, std::size_t budget, TimeoutOf&& timeout_of, OnEnd&& on_end) {
+    return wheel_.advance(
+        now, used_, budget, [&](std::uint32_t index) { prefetch_write(&entries_[index]); },
+        [&](std::uint32_t index) {
+          Entry& entry = entries_[index];
+          const FlowTuple tuple = entry.key.tuple();
+          const std::uint32_t idle_ms = now - entry.state.last_seen_ms;
+          const std::uint32_t timeout_ms = timeout_of(tuple, entry.state);
+          if (idle_ms >= timeout_ms) {
+            on_end(tuple, entry.state);
+            remove(index);
+          } else {
+            wheel_.arm(index, now, timeout_ms - idle_ms);
+          }
+        });
+  }
+
+  // See FlowShard::walk(): looks at slots from `first` on, at most `budget`; returns the next one,
+  // used() at the end.
+  template <class Visit>
+  std::uint32_t walk(std::uint32_t first, std::size_t budget, Visit&& visit) {
+    const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(used_, first + budget));
+    for (std::uint32_t index = first; index < end; ++index) {
+      if (index + kWalkAhead < end) prefetch_read(&entries_[index + kWalkAhead]);
+      if (wheel_.is_armed(index)) visit(entries_[index].key.tuple(), entries_[index].state);
+    }
+    return end;
+  }
+
+  bool owns(const FlowState* state) const {
+    const char* address = reinterpret_cast<const char*>(state);
+    return address >= reinterpret_cast<const char*>(entries_) &&
+           address < reinterpret_cast<const char*>(entries_ + capacity_);
+  }
+  // Requires owns(state).
+  std::uint32_t index_of(const FlowState* state) const {
+    const auto offset =
+        reinterpret_cast<const char*>(state) - reinterpret_cast<const char*>(entries_);
+    return static_cast<std::uint32_t>(static_cast<std::size_t>(offset) / sizeof(Entry));
+  }
+
+  FlowTuple tuple(std::uint32_t index) const { return entries_[index].key.tuple(); }
+
+  std::uint32_t size() const { return size_; }
+  std::uint32_t used() const { return used_; }  // entries that were ever live lie below this index
+  std::size_t memory_size() const {
+    return bucket_memory_.size() + entry_memory_.size() + wheel_.memory_size();
+  }
+
+ private:
+  static constexpr std::uint32_t kNoEntry = 0xffffffffu;
+  static constexpr std::uint32_t kCrowded = 6;    // places taken before the second bucket is asked
+  static constexpr std::uint32_t kWalkAhead = 8;  // entries; a walk is bound by memory, not by this
+
+  FlowPlace place(std::uint64_t hash) const { return FlowPlace::of(hash, bucket_count_); }
+
+  // The place of an entry that is in the table, computed anew from its key.
+  FlowPlace place_of(std::uint32_t index) const {
+    const FlowTuple tuple = entries_[index].key.tuple();
+    return place(place_hash(owner_hash(hash_key_, tuple), tuple.eni));
+  }
+
+  Entry* find_in(const FlowBucket& bucket, std::uint16_t tag, const Key& key) {
+    for (unsigned mask = bucket.match(tag); mask != 0; mask &= mask - 1) {
+      Entry& entry = entries_[bucket.entries[std::countr_zero(mask)]];
+      if (entry.key == key) return &entry;
+    }
+    return nullptr;
+  }
+
+  // Free entries are a list through memory that they do not need.
+  static std::uint32_t& next_free(Entry& entry) { return entry.state.generation; }
+  std::uint32_t take_entry() {
+    if (free_head_ == kNoEntry) return used_++;
+    const std::uint32_t index = free_head_;
+    free_head_ = next_free(entries_[index]);
+    return index;
+  }
+
+  // Requires a free place in one of the two buckets.
+  void link(const FlowPlace& at, std::uint32_t index) {
+    FlowBucket& first = buckets_[at.first];
+    FlowBucket& second = buckets_[at.second];
+    const unsigned first_used = first.used();
+    if (first_used < kCrowded || first_used <= second.used()) {
+      first.put(at.tag, index);
+      return;
+    }
+    second.put(at.tag, index);
+    first.overflow_bits |= at.overflow_bit;
+    ++first.overflow_count;
+  }
+  void unlink(std::uint32_t index) {
+    const FlowPlace at = place_of(index);
+    FlowBucket& first = buckets_[at.first];
+    if (first.take(at.tag, index)) return;
+    CHECK(buckets_[at.second].take(at.tag, index));
+    if (--first.overflow_count == 0) first.overflow_bits = 0;
+  }
+
+  // Of the flows in the two buckets, the one of the least class that may go, the longest idle of
+  // these; kNoEntry if none may.
+  std::uint32_t choose_victim(const FlowPlace& at, TickMs now) const {
+    std::uint32_t victim = kNoEntry;
+    EvictionClass victim_class = EvictionClass::Kept;
+    std::uint32_t victim_idle_ms = 0;
+    for (const FlowBucket* bucket : {&buckets_[at.first], &buckets_[at.second]}) {
+      for (unsigned i = 0; i < FlowBucket::kPlaces; ++i) {
+        if (bucket->tags[i] == FlowBucket::kFreeTag) continue;
+        const FlowState& state = entries_[bucket->entries[i]].state;
+        const EvictionClass its_class = eviction_class(state.flow_phase());
+        const std::uint32_t idle_ms = now - state.last_seen_ms;
+        if (its_class == EvictionClass::Kept) continue;
+        if (its_class == EvictionClass::Embryonic && idle_ms < kEmbryonicGraceMs) continue;
+        if (its_class > victim_class) continue;
+        if (its_class == victim_class && idle_ms <= victim_idle_ms) continue;
+        victim = bucket->entries[i];
+        victim_class = its_class;
+        victim_idle_ms = idle_ms;
+      }
+    }
+    return victim;
+  }
+
+  const std::uint32_t capacity_;
+  const std::uint32_t bucket_count_;
+  const HashKey hash_key_;
+  ZeroedMemory bucket_memory_;
+  ZeroedMemory entry_memory_;
+  FlowBucket* const buckets_;
+  Entry* const entries_;
+  TimerWheel wheel_;
+  std::uint32_t size_ = 0;
+  std::uint32_t used_ = 0;
+  std::uint32_t free_head_ = kNoEntry;
+};
+
+}  // namespace sluice

@@ -1,0 +1,75 @@
+#pragma once
+
+// The compiled policy: immutable once sealed, read by every worker without a lock.
+//
+// What the data plane and control read of it is declared here; what lies inside is the business of
+// lookup alone. Lifetime: published under RCU, retired off the packet path.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/address.h"
+#include "base/cidr.h"
+#include "base/ids.h"
+#include "lookup/snapshot_input.h"
+
+namespace sluice {
+
+struct SnapshotTables;  // lookup/snapshot_tables.h
+
+// An interface as the packet path sees it. One row per EniIndex, immutable.
+struct InterfaceRow {
+  EniIndex eni;
+  VpcIndex vpc;
+  SubnetIndex subnet;
+  AclIndex acl;
+  std::uint32_t policy = 0;  // the interned set of its groups, inside this snapshot
+  MacAddr mac;
+  bool logged = false;
+  bool has_primary_v4 = false;
+  bool has_primary_v6 = false;
+  IpAddr primary_v4;
+  IpAddr primary_v6;
+  InterfaceTimeouts timeouts;
+  Generation rejudge_before;
+  Generation flush_before;
+};
+
+class PolicySnapshot {
+ public:
+  explicit PolicySnapshot(std::unique_ptr<const SnapshotTables> tables);
+  ~PolicySnapshot();
+  PolicySnapshot(const PolicySnapshot&) = delete;
+  PolicySnapshot& operator=(const PolicySnapshot&) = delete;
+
+  Generation generation() const;
+  const TrackingSettings& tracking() const;
+  ExemptProfile exempt() const;
+
+  // The interface, or null if this generation has none of that number. One indexed load.
+  const InterfaceRow* find_interface(EniIndex eni) const;
+  // Every interface of this generation, in the order of the input.
+  std::span<const InterfaceRow> interfaces() const;
+  // The interface that owns the address within the VPC; none if nobody does. Peered VPCs are not
+  // looked into.
+  EniIndex owner_of(VpcIndex vpc, const IpAddr& address) const;
+  // The interface that owns the address in whichever VPC; none if nobody or more than one does.
+  EniIndex owner_of(const IpAddr& address) const;
+  // True if two interfaces (of different VPCs) share an address, so that owner_of(address) cannot
+  // tell: bump-in-the-wire devices and replay refuse such a policy.
+  bool has_shared_addresses() const;
+  // True if the address lies in one of the VPC's blocks.
+  bool vpc_contains(VpcIndex vpc, const IpAddr& address) const;
+  // VPCs joined to this one by a peering.
+  std::span<const VpcIndex> peers_of(VpcIndex vpc) const;
+  // Memory held by the snapshot, in bytes.
+  std::size_t size() const;
+
+  const SnapshotTables& tables() const { return *tables_; }
+
+ private:
+  std::unique_ptr<const SnapshotTables> tables_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,135 @@
+#pragma once
+
+// What the compiler hands over to have a policy sealed: resolved numbers, no names but rule ids.
+//
+// Contract between control/compile (fills it in) and lookup/snapshot_builder (checks and seals).
+// Every index is a stable number (base/ids.h). Plain data, no behaviour.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/address.h"
+#include "base/cidr.h"
+#include "base/ids.h"
+#include "base/verdict.h"
+
+namespace sluice {
+
+// A protocol as a rule names it: -1 = all, else 0 to 255 (SG-11).
+struct ProtoMatch {
+  static constexpr int kAll = -1;
+  int number = kAll;
+};
+
+// Which packets of the protocol: for tcp and udp a range of destination ports; for icmp and icmpv6
+// a type and a code, -1 = any (SG-14); otherwise ignored (SG-13).
+struct PortMatch {
+  std::int32_t low = 0;   // first port, or ICMP type, -1 = any
+  std::int32_t high = 0;  // last port, or ICMP code, -1 = any
+};
+
+// Exactly one kind of peer (SG-16).
+using PeerInput = std::variant<Cidr, PrefixListIndex, GroupIndex>;
+
+struct RuleInput {
+  RuleIndex index;
+  std::string id;  // "sgr-…": among several rules that allow, the smallest id is the answer
+  Direction direction = Direction::Ingress;
+  ProtoMatch proto;
+  PortMatch ports;
+  PeerInput peer;
+};
+
+struct GroupInput {
+  GroupIndex index;
+  VpcIndex vpc;
+  std::vector<RuleInput> rules;
+};
+
+struct PrefixListInput {
+  PrefixListIndex index;
+  Family family = Family::Ipv4;
+  std::vector<Cidr> entries;
+};
+
+struct AclEntryInput {
+  std::uint32_t rule = 0;  // 1 to 32766 (NA-2), unique within its direction
+  bool allow = false;
+  ProtoMatch proto;
+  PortMatch ports;
+  Cidr cidr;
+};
+
+// Entries in any order; the final denies (NA-3) are implied.
+struct AclInput {
+  AclIndex index;
+  std::vector<AclEntryInput> ingress;
+  std::vector<AclEntryInput> egress;
+};
+
+struct SubnetInput {
+  SubnetIndex index;
+  VpcIndex vpc;
+  std::vector<Cidr> cidrs;
+  AclIndex acl;  // none: the default ACL, which allows all (NA-7)
+};
+
+struct VpcInput {
+  VpcIndex index;
+  std::vector<Cidr> cidrs;
+  std::vector<VpcIndex> peers;  // VPCs joined by a peering, both ways
+};
+
+// Idle timers of one interface, seconds (CT-11 to CT-13).
+struct InterfaceTimeouts {
+  std::uint32_t tcp_established_s = 350;
+  std::uint32_t udp_s = 30;
+  std::uint32_t udp_stream_s = 180;
+};
+
+struct InterfaceInput {
+  EniIndex index;
+  VpcIndex vpc;
+  SubnetIndex subnet;
+  MacAddr mac;
+  std::vector<IpAddr> addresses;  // the first of each family is the primary one (FL-20)
+  std::vector<GroupIndex> groups;
+  InterfaceTimeouts timeouts;
+  bool logged = false;  // some flow log covers it
+  // Flows last judged before this generation are judged again at their next packet, in the
+  // direction of their first one (`--existing reevaluate`). 0: never.
+  Generation rejudge_before;
+  // Flows made before this generation are forgotten at their next packet (`--existing flush`).
+  Generation flush_before;
+};
+
+enum class TcpMode : std::uint8_t { Loose, Strict };              // CT-23
+enum class IcmpErrorMode : std::uint8_t { Related, Documented };  // CT-24, CT-25
+enum class ExemptProfile : std::uint8_t { None, Aws };            // SG-64
+
+// Settings of the whole policy (product, section 3; CT-18). Seconds.
+struct TrackingSettings {
+  TcpMode mode = TcpMode::Loose;
+  IcmpErrorMode icmp_errors = IcmpErrorMode::Related;
+  std::uint32_t syn_s = 20;
+  std::uint32_t half_closed_s = 60;
+  std::uint32_t time_wait_s = 60;
+  std::uint32_t icmp_s = 30;
+};
+
+struct SnapshotInput {
+  Generation generation;
+  std::vector<VpcInput> vpcs;
+  std::vector<SubnetInput> subnets;
+  std::vector<PrefixListInput> prefix_lists;
+  std::vector<GroupInput> groups;
+  std::vector<AclInput> acls;
+  std::vector<InterfaceInput> interfaces;
+  TrackingSettings tracking;
+  ExemptProfile exempt = ExemptProfile::None;
+};
+
+}  // namespace sluice

@@ -1,0 +1,148 @@
+"""The appliance under measurement: the real sluiced, one worker, a bump in the wire between a
+capture that repeats for ever and a sink."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+
+from end_to_end import window
+from end_to_end.child import Child, Failed, pinned_thread
+from traffic import established_flows
+
+FLOW_CAPACITY = 1_000_000
+
+
+class Rpc:
+    """The control socket, as a human with socat would use it."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(15)
+        self.socket.connect(str(path))
+        self.reader = self.socket.makefile("rb")
+        self.number = 0
+
+    def call(self, method):
+        self.number += 1
+        request = {"jsonrpc": "2.0", "id": self.number, "method": method}
+        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        answer = json.loads(self.reader.readline())
+        if "error" in answer:
+            raise Failed(f"sluiced answers {method} by {answer['error']}")
+        return answer["result"]
+
+    def close(self):
+        self.reader.close()
+        self.socket.close()
+
+
+class Appliance:
+    """No flow logs: what they cost shows only over their interval of a minute."""
+
+    name = "sluice"
+
+    def __init__(self, plan, capture, block_sizes, rule_count):
+        self.plan = plan
+        self.capture = capture
+        self.block_sizes = block_sizes
+        self.rule_count = rule_count
+        self.child = None
+        self.rpc = None
+
+    def start(self):
+        plan = self.plan
+        # A policy kept by a former turn would admit all flows at once, in the capture's order.
+        shutil.rmtree(plan.directory / "state", ignore_errors=True)
+        config = plan.directory / "appliance.toml"
+        config.write_text(self.configuration())
+        self.child = Child([plan.build / "control/main/sluiced", "--config", config],
+                           plan.directory / "sluiced.log")
+        self.child.wait_for(lambda: "sluiced: ready" in self.child.said(), "'ready'", 60)
+        self.rpc = Rpc(plan.directory / "control.sock")
+        self.warm_up()
+
+    def configuration(self):
+        plan = self.plan
+        return f"""[engine]
+workers = [{plan.core}]
+flow_capacity = {FLOW_CAPACITY}
+huge_pages = "{'require' if plan.huge_pages else 'never'}"
+eal_arguments = {json.dumps(self.eal_arguments())}
+
+[control]
+socket = "{plan.directory}/control.sock"
+readonly_socket = ""
+
+[[port]]
+id = "source"
+device = "{plan.source(self.capture)}"
+role = "outside"
+peer = "sink"
+
+[[port]]
+id = "sink"
+device = "{plan.sink()}"
+role = "inside"
+peer = "source"
+
+[state]
+directory = "{plan.directory}/state"
+"""
+
+    def eal_arguments(self):
+        """The same memory as the peer gets."""
+        if self.plan.huge_pages:
+            return []
+        return ["-m", str(self.plan.ordinary_memory_mib(sum(self.block_sizes)))]
+
+    def apply(self, policy):
+        path = self.plan.directory / "policy.toml"
+        path.write_text(policy)
+        command = [self.plan.build / "control/main/sluicectl", "-q", "-s",
+                   self.plan.directory / "control.sock", "policy", "apply", path]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise Failed(f"sluicectl policy apply: {done.stderr.strip()[-300:]}")
+
+    def warm_up(self):
+        """Admits the flows block by block, and then changes to the policy that is measured."""
+        expected = 0
+        for block, size in enumerate(self.block_sizes):
+            expected += size
+            self.apply(established_flows.stage_policy(block + 1))
+            self.child.wait_for(lambda: self.live_flows() == expected,
+                                f"{expected} live flows", 30)
+        self.apply(established_flows.measured_policy(self.rule_count))
+        time.sleep(0.2)
+
+    def live_flows(self):
+        return self.worker()["flows"]
+
+    def worker(self):
+        """Its counters. `stats` has the same and more, for which the worker walks its flows."""
+        return self.rpc.call("worker.list")["workers"][0]
+
+    def look(self):
+        thread = pinned_thread(self.child.pid, self.plan.core)
+        if thread is None:
+            raise self.child.failure(f"no thread polls on core {self.plan.core}")
+        return window.look(self.child.pid, thread, self.counters)
+
+    def counters(self):
+        worker = self.worker()
+        return worker["rx_packets"], worker["dropped"]
+
+    def check(self):
+        """Every flow of the capture is there, or what was measured is not what the table says."""
+        live, expected = self.live_flows(), sum(self.block_sizes)
+        if live != expected:
+            raise Failed(f"sluiced has {live} live flows of {expected}")
+
+    def stop(self):
+        if self.rpc:
+            self.rpc.close()
+            self.rpc = None
+        if self.child:
+            self.child.stop()

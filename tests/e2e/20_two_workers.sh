@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The same traffic with two workers: a device spreads packets by its own hash, and what lands on
+# the worker that does not own the flow must be handled right all the same.
+source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/traffic_cases.bash"
+
+if (($(nproc) < 2)); then
+  echo "skip - $scenario # this machine has one core"
+  echo done
+  exit 0
+fi
+begin 0,1
+up "$(traffic_rules)"
+traffic_cases
+finish

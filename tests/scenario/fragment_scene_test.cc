@@ -1,0 +1,320 @@
+// Fragments through the whole pipeline (CT-22), and ICMP errors (CT-24, CT-25).
+
+#include "tests/scenario/harness.h"
+
+namespace sluice {
+namespace {
+
+struct FragmentScene : Scene {
+  FragmentScene() : Scene(Wiring::Replay) {
+    allow_in(0, kUdp, 53, 53, "198.51.100.0/24");
+    allow_in(0, kUdp, 53, 53, "2001:db8::/32");
+    publish();
+  }
+};
+
+Packet datagram(std::uint16_t port, std::uint32_t id) {
+  return Packet().ip(kClient, kWeb4).udp(5'000, port).payload(192).id(id);
+}
+Packet first_of(const Packet& whole) { return Packet(whole).fragment(0, 80, true); }
+Packet middle_of(const Packet& whole) { return Packet(whole).fragment(80, 80, true); }
+Packet last_of(const Packet& whole) { return Packet(whole).fragment(160, 80, false); }
+
+TEST(Fragments, follow_the_verdict_of_the_first) {
+  FragmentScene scene;
+  const Packet allowed = datagram(53, 1), refused = datagram(54, 2);
+  const Outcome first = scene.send(first_of(allowed));
+  EXPECT_EQ(first.ingress.by, By::Rule);
+  const Outcome middle = scene.send(middle_of(allowed));
+  EXPECT_TRUE(middle.passed());
+  EXPECT_EQ(middle.ingress.by, By::Flow);
+  EXPECT_TRUE(scene.send(last_of(allowed)).passed());
+  EXPECT_EQ(scene.send(first_of(refused)).reason, DropReason::NoRule);
+  EXPECT_EQ(scene.send(middle_of(refused)).reason, DropReason::FragmentRefused);
+  EXPECT_EQ(scene.send(last_of(refused)).reason, DropReason::FragmentRefused);
+  EXPECT_EQ(scene.flow_count(), 1u);
+}
+
+TEST(Fragments, before_their_first_are_held_and_then_judged) {
+  FragmentScene scene;
+  const Packet whole = datagram(53, 1);
+  EXPECT_FALSE(scene.send(last_of(whole)).is_finished);
+  EXPECT_FALSE(scene.send(middle_of(whole)).is_finished);
+  EXPECT_EQ(scene.worker().counters().held, 2u);
+  EXPECT_TRUE(scene.send(first_of(whole)).passed());
+  EXPECT_EQ(scene.outcome(1).verdict, Verdict::Accept);
+  EXPECT_EQ(scene.outcome(2).verdict, Verdict::Accept);
+  EXPECT_EQ(scene.take_sent().size(), 2u);
+  EXPECT_EQ(scene.worker().counters().held, 0u);
+}
+
+TEST(Fragments, held_for_a_refused_first_are_refused) {
+  FragmentScene scene;
+  const Packet whole = datagram(54, 1);
+  EXPECT_FALSE(scene.send(last_of(whole)).is_finished);
+  EXPECT_EQ(scene.send(first_of(whole)).reason, DropReason::NoRule);
+  EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentRefused);
+}
+
+TEST(Fragments, whose_first_never_comes_are_dropped_after_thirty_seconds) {
+  FragmentScene scene;
+  EXPECT_FALSE(scene.send(last_of(datagram(53, 1))).is_finished);
+  scene.wait_s(29);
+  EXPECT_FALSE(scene.outcome(1).is_finished);
+  scene.wait_s(2);
+  EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentTimeout);
+}
+
+TEST(Fragments, held_at_the_end_of_a_run_are_dropped) {
+  FragmentScene scene;
+  EXPECT_FALSE(scene.send(last_of(datagram(53, 1))).is_finished);
+  EXPECT_TRUE(scene.finish());
+  EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentTimeout);
+  EXPECT_EQ(scene.io().outstanding(), 0u);
+}
+
+TEST(Fragments, in_one_burst_are_judged_as_one_by_one) {
+  FragmentScene scene;
+  const Packet whole = datagram(53, 1);
+  scene.send_together(0,
+                      {first_of(whole).build(), middle_of(whole).build(), last_of(whole).build()});
+  for (std::uint64_t number : {1u, 2u, 3u}) {
+    EXPECT_EQ(scene.outcome(number).verdict, Verdict::Accept) << number;
+  }
+}
+
+TEST(Fragments, that_overlap_end_their_train) {
+  FragmentScene scene;
+  const Packet whole = datagram(53, 1);
+  EXPECT_TRUE(scene.send(first_of(whole)).passed());
+  EXPECT_EQ(scene.send(Packet(whole).fragment(72, 80, true)).reason, DropReason::FragmentOverlap);
+  EXPECT_EQ(scene.send(last_of(whole)).verdict, Verdict::Drop);
+}
+
+TEST(Fragments, that_are_exact_duplicates_are_dropped_alone) {
+  FragmentScene scene;
+  const Packet whole = datagram(53, 1);
+  EXPECT_TRUE(scene.send(first_of(whole)).passed());
+  EXPECT_TRUE(scene.send(middle_of(whole)).passed());
+  EXPECT_EQ(scene.send(middle_of(whole)).reason, DropReason::FragmentDuplicate);
+  EXPECT_TRUE(scene.send(last_of(whole)).passed());
+}
+
+TEST(Fragments, of_a_tiny_first_are_refused) {
+  FragmentScene scene;
+  const Packet segment = Packet().ip(kClient, kWeb4).tcp(5'000, 443, kSyn).payload(96).id(3);
+  EXPECT_FALSE(scene.send(Packet(segment).fragment(16, 80, true)).is_finished);
+  EXPECT_EQ(scene.send(Packet(segment).fragment(0, 16, true)).reason, DropReason::FragmentTiny);
+  EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentTiny) << "the whole train";
+}
+
+TEST(Fragments, are_refused_with_their_first_though_its_connection_lives) {
+  Scene scene(Wiring::Replay);
+  scene.policy.tracking.mode = TcpMode::Strict;
+  scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+  scene.publish();
+  const auto to_web = [](std::uint8_t flags, std::uint32_t sequence, std::uint32_t acknowledged) {
+    return Packet().ip(kClient, kWeb4).tcp(40'000, 443, flags).numbers(sequence, acknowledged);
+  };
+  scene.send(to_web(kSyn, 100, 0));
+  scene.send(Packet().ip(kWeb4, kClient).tcp(443, 40'000, kSynAck).numbers(500, 101));
+  scene.send(to_web(kAck, 101, 501));
+  const Packet far = to_web(kAck, 101 + 50'000'000, 501).payload(120).id(9);
+  EXPECT_EQ(scene.send(Packet(far).fragment(0, 80, true)).reason, DropReason::OutOfWindow);
+  EXPECT_EQ(scene.send(Packet(far).fragment(80, 80, false)).reason, DropReason::FragmentRefused);
+}
+
+TEST(Fragments, pass_with_an_untracked_first_that_found_no_room_in_the_table) {
+  SceneOptions options;
+  options.flow_capacity = kFlowCapacityMin;
+  Scene scene(options);
+  scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+  scene.allow_in(0, kUdp, 53, 53, "0.0.0.0/0");
+  scene.allow_out(0, kAll, 0, 0, "0.0.0.0/0");
+  scene.publish();
+  for (std::uint16_t port = 10'000; port < 11'200; ++port) {
+    scene.send(Packet().ip(kClient, kWeb4).tcp(port, 443, kSyn));
+  }
+  const std::size_t flows = scene.flow_count();
+  const Packet whole = datagram(53, 1);
+  EXPECT_TRUE(scene.send(first_of(whole)).passed());
+  ASSERT_EQ(scene.flow_count(), flows);
+  for (const FlowView& flow : scene.flows()) ASSERT_TRUE(flow.tracked) << "no room for an entry";
+  EXPECT_TRUE(scene.send(middle_of(whole)).passed());
+  EXPECT_TRUE(scene.send(last_of(whole)).passed());
+}
+
+TEST(Fragments, of_a_segment_may_be_acknowledged_whole) {
+  Scene scene(Wiring::Replay);
+  scene.policy.tracking.mode = TcpMode::Strict;
+  scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+  scene.publish();
+  const Packet to_web = Packet().ip(kClient, kWeb4).tcp(40'000, 443, kAck).numbers(101, 501);
+  const Packet from_web = Packet().ip(kWeb4, kClient).tcp(443, 40'000, kAck).numbers(501, 101);
+  scene.send(Packet(to_web).tcp(40'000, 443, kSyn).numbers(100, 0));
+  scene.send(Packet(from_web).tcp(443, 40'000, kSynAck).numbers(500, 101));
+  scene.send(to_web);
+  const Packet whole = Packet(to_web).payload(1'200).id(9);
+  EXPECT_TRUE(scene.send(Packet(whole).fragment(0, 80, true)).passed());
+  EXPECT_TRUE(scene.send(Packet(whole).fragment(80, 1'140, false)).passed());
+  EXPECT_TRUE(scene.send(Packet(from_web).numbers(501, 1'301)).passed());
+  EXPECT_TRUE(scene.send(Packet(to_web).numbers(1'301, 501).payload(10)).passed());
+  EXPECT_TRUE(scene.send(Packet(from_web).tcp(443, 40'000, kRst).numbers(501, 0)).passed());
+  EXPECT_EQ(scene.flows()[0].phase, FlowPhase::Closed);
+}
+
+TEST(Fragments, are_refused_when_a_reset_closes_their_connection) {
+  Scene scene(Wiring::Replay);
+  scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+  scene.publish();
+  const Packet to_web = Packet().ip(kClient, kWeb4).tcp(40'000, 443, kAck).numbers(101, 501);
+  scene.send(Packet(to_web).tcp(40'000, 443, kSyn).numbers(100, 0));
+  scene.send(Packet().ip(kWeb4, kClient).tcp(443, 40'000, kSynAck).numbers(500, 101));
+  scene.send(to_web);
+  const Packet whole = Packet(to_web).payload(120).id(9);
+  EXPECT_TRUE(scene.send(Packet(whole).fragment(0, 80, true)).passed());
+  scene.send(Packet().ip(kWeb4, kClient).tcp(443, 40'000, kRst).numbers(501, 0));
+  ASSERT_EQ(scene.flows()[0].phase, FlowPhase::Closed);
+  EXPECT_EQ(scene.send(Packet(whole).fragment(80, 60, false)).reason, DropReason::FragmentRefused);
+}
+
+TEST(Fragments, of_ipv6_behave_alike) {
+  FragmentScene scene;
+  const Packet whole = Packet().ip(kClient6, kWeb6).udp(5'000, 53).payload(192).id(0xabcdef01);
+  EXPECT_FALSE(scene.send(last_of(whole)).is_finished);
+  EXPECT_TRUE(scene.send(first_of(whole)).passed());
+  EXPECT_EQ(scene.outcome(1).verdict, Verdict::Accept);
+  EXPECT_EQ(scene.take_sent().size(), 1u);
+}
+
+TEST(Fragments, of_two_devices_never_mix) {
+  Scene scene(Wiring::Bump);
+  scene.allow_in(0, kUdp, 53, 53, "198.51.100.0/24");
+  scene.publish();
+  const Packet whole = datagram(53, 1);
+  EXPECT_TRUE(scene.send(1, first_of(whole)).passed());
+  EXPECT_FALSE(scene.send(0, last_of(whole)).is_finished);
+  EXPECT_TRUE(scene.send(1, last_of(whole)).passed());
+}
+
+// A connection to web:443 from the client, and errors about web's answers.
+struct ErrorScene : Scene {
+  explicit ErrorScene(IcmpErrorMode mode = IcmpErrorMode::Related) : Scene(Wiring::Replay) {
+    policy.tracking.icmp_errors = mode;
+    allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+    publish();
+    EXPECT_TRUE(send(Packet().ip(kClient, kWeb4).tcp(40'000, 443, kSyn)).passed());
+    EXPECT_TRUE(send(reply).passed());
+  }
+  const Packet reply = Packet().ip(kWeb4, kClient).tcp(443, 40'000, kSynAck);
+  static Packet error(std::uint8_t type, std::uint8_t code) {
+    return Packet().ip("192.0.2.254", kWeb4).icmp(type, code);
+  }
+};
+
+TEST(IcmpErrors, about_a_live_flow_pass_from_any_router) {
+  ErrorScene scene;
+  for (std::uint8_t type : {3, 4, 11, 12}) {
+    const Outcome outcome = scene.send(ErrorScene::error(type, 0).quote(scene.reply, 28));
+    EXPECT_TRUE(outcome.passed()) << int{type};
+    EXPECT_EQ(outcome.ingress.by, By::Related);
+  }
+  EXPECT_EQ(scene.flow_count(), 1u) << "they make no flow";
+}
+
+TEST(IcmpErrors, do_not_keep_their_flow_alive) {
+  ErrorScene scene;
+  scene.wait_s(15);
+  EXPECT_TRUE(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 28)).passed());
+  scene.wait_s(10);
+  EXPECT_EQ(scene.flow_count(), 0u) << "20 s after the SYN-ACK";
+}
+
+TEST(IcmpErrors, about_unknown_flows_need_a_rule) {
+  ErrorScene scene;
+  const Packet stranger = Packet().ip(kWeb4, kClient).tcp(443, 40'001, kAck);
+  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(stranger, 28)).reason, DropReason::NoRule);
+  scene.allow_in(0, kIcmp, 3, 4, "0.0.0.0/0");
+  scene.publish();
+  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(stranger, 28)).ingress.by, By::Rule);
+}
+
+TEST(IcmpErrors, must_quote_enough_and_go_to_the_quoted_source) {
+  ErrorScene scene;
+  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 23)).reason, DropReason::NoRule);
+  EXPECT_EQ(scene.send(ErrorScene::error(5, 0).quote(scene.reply, 28)).reason, DropReason::NoRule)
+      << "redirects are never related";
+  const Packet wrong_way = Packet().ip(kClient, kWeb4).tcp(40'000, 443, kAck);
+  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(wrong_way, 28)).reason, DropReason::NoRule);
+  const Packet elsewhere = Packet().ip("192.0.2.254", kApp4).icmp(3, 4).quote(scene.reply, 28);
+  EXPECT_EQ(scene.send(elsewhere).reason, DropReason::NoRule);
+}
+
+TEST(IcmpErrors, to_another_address_of_the_interface_are_not_related) {
+  Scene scene(Wiring::Replay);
+  scene.interface(kWeb).addresses.push_back(*IpAddr::parse("10.0.1.11"));
+  scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+  scene.publish();
+  EXPECT_TRUE(scene.send(Packet().ip(kClient, "10.0.1.11").tcp(40'000, 443, kSyn)).passed());
+  const Packet reply = Packet().ip("10.0.1.11", kClient).tcp(443, 40'000, kSynAck);
+  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(reply, 28)).reason, DropReason::NoRule);
+  const Packet right = Packet().ip("192.0.2.254", "10.0.1.11").icmp(3, 4).quote(reply, 28);
+  EXPECT_TRUE(scene.send(right).passed());
+}
+
+TEST(IcmpErrors, leave_by_the_interface_about_what_came_in) {
+  ErrorScene scene;
+  const Packet came_in = Packet().ip(kClient, kWeb4).tcp(40'000, 443, kAck);
+  const Packet error = Packet().ip(kWeb4, kClient).icmp(3, 3).quote(came_in, 28);
+  EXPECT_EQ(scene.send(error).egress.by, By::Related);
+}
+
+TEST(IcmpErrors, are_not_related_to_tracked_flows_in_documented_mode) {
+  ErrorScene scene(IcmpErrorMode::Documented);
+  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 28)).reason, DropReason::NoRule);
+}
+
+TEST(IcmpErrors, about_an_untracked_flow_pass_while_its_rules_do) {
+  for (IcmpErrorMode mode : {IcmpErrorMode::Related, IcmpErrorMode::Documented}) {
+    Scene scene(Wiring::Replay);
+    scene.policy.tracking.icmp_errors = mode;
+    scene.allow_in(0, kTcp, 443, 443, "0.0.0.0/0");
+    const RuleIndex out = scene.allow_out(0, kTcp, 0, 65'535, "0.0.0.0/0");
+    scene.publish();
+    const Packet reply = Packet().ip(kWeb4, kClient).tcp(443, 40'000, kSynAck);
+    scene.send(Packet().ip(kClient, kWeb4).tcp(40'000, 443, kSyn));
+    scene.send(reply);
+    ASSERT_FALSE(scene.flows()[0].tracked);
+    EXPECT_TRUE(scene.send(ErrorScene::error(3, 4).quote(reply, 28)).passed());
+    scene.remove(out);
+    scene.publish();
+    EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(reply, 28)).reason, DropReason::NoRule);
+  }
+}
+
+TEST(IcmpErrors, about_ping_and_over_ipv6_pass) {
+  Scene scene(Wiring::Replay);
+  scene.allow_out(0, kIcmp, 8, -1, "198.51.100.0/24");
+  scene.allow_out(0, kUdp, 53, 53, "2001:db8::/32");
+  scene.publish();
+  const Packet ping = Packet().ip(kWeb4, kClient).icmp(8, 0, 9);
+  EXPECT_TRUE(scene.send(ping).passed());
+  EXPECT_TRUE(scene.send(ErrorScene::error(11, 0).quote(ping, 28)).passed());
+  const Packet question = Packet().ip(kWeb6, kClient6).udp(1'000, 53);
+  EXPECT_TRUE(scene.send(question).passed());
+  const Packet too_big = Packet().ip("2001:db8:9::1", kWeb6).icmp(2, 0).quote(question);
+  EXPECT_EQ(scene.send(too_big).ingress.by, By::Related);
+}
+
+TEST(IcmpErrors, pass_the_network_acl_only_where_it_allows_them) {
+  ErrorScene scene;
+  AclInput& acl = scene.add_acl(0);
+  acl.ingress.push_back(Scene::acl_entry(100, true, kTcp, 0, 65'535, "0.0.0.0/0"));
+  acl.egress.push_back(Scene::acl_entry(100, true, kAll, 0, 0, "0.0.0.0/0"));
+  scene.publish();
+  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 28)).reason, DropReason::AclDeny)
+      << "NA-18";
+}
+
+}  // namespace
+}  // namespace sluice
