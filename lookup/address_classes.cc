@@ -1,6 +1,7 @@
 #include "lookup/address_classes.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 
@@ -47,10 +48,11 @@ FamilyClasses::FamilyClasses(Family family, ClassInput& input) {
   }
   facts_.back().owners = static_cast<std::uint32_t>(owners_.size());
   facts_.back().lists = static_cast<std::uint32_t>(lists_.size());
+  prefixes_ = std::move(prefixes);
 }
 
 std::size_t FamilyClasses::size() const {
-  return trie_.size() + facts_.capacity() * sizeof(Facts) +
+  return trie_.size() + prefixes_.capacity() * sizeof(Cidr) + facts_.capacity() * sizeof(Facts) +
          owners_.capacity() * sizeof(AddressOwner) + lists_.capacity() * sizeof(PrefixListIndex);
 }
 

@@ -65,6 +65,8 @@ class FamilyClasses {
   FamilyClasses(Family family, ClassInput& input);
 
   const CidrTrie& trie() const { return trie_; }
+  // Ids are positions in the order of (address, length).
+  const Cidr& cidr(PrefixId id) const { return prefixes_[id]; }
   // Interfaces with exactly this address, ascending by VPC. Empty for prefixes that are no
   // interface's address.
   std::span<const AddressOwner> owners(PrefixId id) const {
@@ -97,6 +99,7 @@ class FamilyClasses {
   };
 
   CidrTrie trie_;
+  std::vector<Cidr> prefixes_;
   std::vector<Facts> facts_ = std::vector<Facts>(1);
   std::vector<AddressOwner> owners_;
   std::vector<PrefixListIndex> lists_;

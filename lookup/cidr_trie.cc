@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <vector>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -10,9 +14,9 @@ namespace sluice {
 
 namespace {
 
-// Below this many prefixes the root table has 2^8 slots instead of 2^16: a small policy should not
-// pay half a megabyte for each generation.
-constexpr std::size_t kWideRootPrefixes = 4096;
+// A wide node becomes a list again when it has this few prefixes and children together: well below
+// what made it wide, so that no edit back and forth rewrites it each time.
+constexpr unsigned kNarrowBelow = 32;
 
 unsigned common_bits(const TrieKey& a, const TrieKey& b) {
   if (a.high != b.high) return static_cast<unsigned>(std::countl_zero(a.high ^ b.high));
@@ -20,113 +24,479 @@ unsigned common_bits(const TrieKey& a, const TrieKey& b) {
   return 128;
 }
 
+TrieKey first_bytes(const TrieKey& key, unsigned bytes) {
+  if (bytes <= 8) return {key.high & TrieNode::kPathMasks[bytes], 0};
+  return {key.high, key.low & TrieNode::kPathMasks[bytes - 8]};
+}
+
+// A prefix as the trie files it: in the node of `depth`, at `value` there, with `bits` of it.
+struct Filed {
+  TrieKey key;
+  unsigned depth;
+  unsigned value;
+  unsigned bits;
+  PrefixId id;
+};
+
+Filed file(const Cidr& cidr, PrefixId id) {
+  const TrieKey key = TrieKey::of(cidr.address());
+  const unsigned depth = cidr.length() == 0 ? 0 : (cidr.length() - 1u) / 8;
+  return {key, depth, key.byte(depth), cidr.length() - 8 * depth, id};
+}
+Filed file(const CidrTrie::Entry& entry) { return file(entry.cidr, entry.id); }
+
+unsigned mask_of(unsigned bits) { return 0xff00u >> bits & 0xff; }
+
+// What a node holds, taken apart. Left as it is until filled: it is large, and lives on the stack.
+struct Parts {
+  struct Prefix {
+    std::uint8_t value;
+    std::uint8_t bits;
+    PrefixId id;
+  };
+  struct Child {
+    unsigned slot;
+    TrieNode* node;
+  };
+  TrieKey path;
+  unsigned depth;
+  unsigned prefix_count = 0;
+  unsigned child_count = 0;
+  std::array<Prefix, 512> prefixes;
+  std::array<Child, 256> children;
+
+  Parts(const TrieKey& key, unsigned depth_bytes)
+      : path(first_bytes(key, depth_bytes)), depth(depth_bytes) {}
+  explicit Parts(const TrieNode& node);
+
+  void add(const Filed& filed) {
+    prefixes[prefix_count++] = {static_cast<std::uint8_t>(filed.value),
+                                static_cast<std::uint8_t>(filed.bits), filed.id};
+  }
+  void add_child(unsigned slot, TrieNode* node) { children[child_count++] = {slot, node}; }
+  void remove(unsigned value, unsigned bits) {
+    const auto end = prefixes.begin() + prefix_count;
+    std::remove_if(prefixes.begin(), end, [&](const Prefix& prefix) {
+      return prefix.value == value && prefix.bits == bits;
+    });
+    --prefix_count;
+  }
+  void remove_child(unsigned slot) {
+    const auto end = children.begin() + child_count;
+    std::remove_if(children.begin(), end, [&](const Child& child) { return child.slot == slot; });
+    --child_count;
+  }
+};
+
+Parts::Parts(const TrieNode& node) : path(node.path()), depth(node.depth) {
+  if (!node.is_wide) {
+    const TrieListLayout layout(node);
+    for (; prefix_count < node.prefix_count; ++prefix_count) {
+      const auto mask = node.tail<std::uint8_t>(layout.masks)[prefix_count];
+      prefixes[prefix_count] = {node.tail<std::uint8_t>(layout.values)[prefix_count],
+                                static_cast<std::uint8_t>(std::countl_one(mask)),
+                                node.tail<PrefixId>(layout.ids)[prefix_count]};
+    }
+    for (; child_count < node.child_count; ++child_count) {
+      children[child_count] = {node.tail<std::uint8_t>(layout.slots)[child_count],
+                               node.tail<TrieNode*>(layout.children)[child_count]};
+    }
+    return;
+  }
+  const auto& wide = static_cast<const TrieWideNode&>(node);
+  for (unsigned bits = 0; bits <= 8; ++bits) {
+    for (unsigned value = 0; value < 256; value += 256u >> bits) {
+      const PrefixId id = wide.at(value, bits);
+      if (id == kNoPrefix) continue;
+      prefixes[prefix_count++] = {static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(bits),
+                                  id};
+    }
+  }
+  for (unsigned slot = 0; slot < 256; ++slot) {
+    if (wide.slots[slot].child != nullptr) add_child(slot, wide.slots[slot].child);
+  }
+}
+
+std::size_t content_size(const TrieNode& node) {
+  return node.is_wide ? sizeof(TrieWideNode) : sizeof(TrieNode) + TrieListLayout(node).end;
+}
+
+// With the 8 bytes that the allocator keeps before each piece, sizes are multiples of 16 (small) or
+// of a cache line, and aligned pieces lie side by side without gaps.
+constexpr std::size_t kPieceHeader = 8;
+constexpr std::size_t kSmallPiece = 48;
+
+std::size_t piece_size(std::size_t content) {
+  const std::size_t unit = content + kPieceHeader <= kSmallPiece ? 16 : kCacheLine;
+  return (content + kPieceHeader + unit - 1) / unit * unit;
+}
+
+void* take_piece(std::size_t content) {
+  const std::size_t piece = piece_size(content);
+  void* memory = piece <= kSmallPiece ? std::malloc(piece - kPieceHeader) : nullptr;
+  if (piece > kSmallPiece && posix_memalign(&memory, kCacheLine, piece - kPieceHeader) != 0) {
+    memory = nullptr;
+  }
+  CHECK(memory != nullptr);
+  return memory;
+}
+
+template <class Visit>
+void for_each_child(const TrieNode& node, Visit&& visit) {
+  if (node.is_wide) {
+    for (const auto& slot : static_cast<const TrieWideNode&>(node).slots) {
+      if (slot.child != nullptr) visit(slot.child);
+    }
+    return;
+  }
+  const TrieListLayout layout(node);
+  for (unsigned i = 0; i < node.child_count; ++i) visit(node.tail<TrieNode*>(layout.children)[i]);
+}
+
+// Relaxed: whoever copies an owner's pointer owns the node already.
+void retain(TrieNode* node) { node->owners.fetch_add(1, std::memory_order_relaxed); }
+
+// Recursion ends after as many nodes as a key has bytes.
+void release(TrieNode* node) {
+  // Acquire-release: the last owner sees the reads of all others before it frees.
+  if (node->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  for_each_child(*node, release);
+  std::free(node);
+}
+
+// Finds the longest prefix of each slot that the prefix covers anew.
+void refresh_longest(TrieWideNode& wide, unsigned value, unsigned bits) {
+  for (unsigned slot = value; slot < value + (256u >> bits); ++slot) {
+    unsigned k = 8;
+    while (k != 0 && wide.at(slot, k) == kNoPrefix) --k;
+    wide.slots[slot].longest = wide.at(slot, k);
+  }
+}
+
+void write_list(TrieNode* node, Parts& parts) {
+  node->prefix_count = static_cast<std::uint8_t>(parts.prefix_count);
+  node->child_count = static_cast<std::uint8_t>(parts.child_count);
+  if (parts.depth > 8) *node->tail<std::uint64_t>(0) = parts.path.low;
+  const TrieListLayout layout(*node);
+  std::stable_sort(parts.prefixes.begin(), parts.prefixes.begin() + parts.prefix_count,
+                   [](const Parts::Prefix& a, const Parts::Prefix& b) { return a.bits < b.bits; });
+  for (unsigned i = 0; i < parts.prefix_count; ++i) {
+    node->tail<std::uint8_t>(layout.values)[i] = parts.prefixes[i].value;
+    node->tail<std::uint8_t>(layout.masks)[i] =
+        static_cast<std::uint8_t>(mask_of(parts.prefixes[i].bits));
+    node->tail<PrefixId>(layout.ids)[i] = parts.prefixes[i].id;
+  }
+  for (unsigned i = 0; i < parts.child_count; ++i) {
+    node->tail<std::uint8_t>(layout.slots)[i] = static_cast<std::uint8_t>(parts.children[i].slot);
+    node->tail<TrieNode*>(layout.children)[i] = parts.children[i].node;
+  }
+}
+
+void write_wide(TrieWideNode& wide, const Parts& parts) {
+  wide.path_low = parts.path.low;
+  wide.prefixes = parts.prefix_count;
+  wide.children = parts.child_count;
+  wide.slots.fill({nullptr, kNoPrefix, kNoPrefix});
+  wide.shorter.fill(kNoPrefix);
+  for (unsigned i = 0; i < parts.prefix_count; ++i) {
+    wide.place(parts.prefixes[i].value, parts.prefixes[i].bits) = parts.prefixes[i].id;
+  }
+  refresh_longest(wide, 0, 0);
+  for (unsigned i = 0; i < parts.child_count; ++i) {
+    wide.slots[parts.children[i].slot].child = parts.children[i].node;
+  }
+}
+
+PrefixId find_in(const TrieNode& node, unsigned value, unsigned bits) {
+  if (node.is_wide) return static_cast<const TrieWideNode&>(node).at(value, bits);
+  PrefixId found = kNoPrefix;
+  for_each_cover_in(node, value, [&](PrefixId id, unsigned length) {
+    if (length == 8u * node.depth + bits) found = id;
+  });
+  return found;
+}
+
 }  // namespace
 
-// Cuts the sorted prefixes into ranges, one for each node. The order makes it a single pass: a
-// cover always comes before what it covers, and in a slot what ends in the node comes first.
-class CidrTrieBuilder {
+// Changes a trie and keeps its counts. A function that takes a node takes over its owner's share,
+// and returns what shall stand in its place, null if nothing is left of it.
+class CidrTrieEditor {
  public:
-  explicit CidrTrieBuilder(CidrTrie& trie) : trie_(trie) {}
+  explicit CidrTrieEditor(CidrTrie& trie) : trie_(trie) {}
 
-  void build() {
-    const std::size_t count = trie_.records_.size();
-    const unsigned root_bits = count > kWideRootPrefixes ? 16 : 8;
-    trie_.root_shift_ = 64 - root_bits;
-    trie_.root_children_.assign(std::size_t{1} << root_bits, CidrTrie::kNoRef);
-    trie_.root_runs_.assign(std::size_t{1} << root_bits, kNoPrefix);
+  TrieNode* insert(TrieNode* node, const Filed& filed) {
+    if (node == nullptr) return lonely(filed);
+    const unsigned shared = std::min(common_bits(node->path(), filed.key) / 8, filed.depth);
+    if (shared < node->depth) return fork(node, shared, filed);
+    node = own(node);
+    if (filed.depth == node->depth) return add_prefix(node, filed);
+    const unsigned slot = filed.key.byte(node->depth);
+    if (TrieNode** child = child_place(*node, slot)) {
+      *child = insert(*child, filed);
+      return node;
+    }
+    return add_child(node, slot, lonely(filed));
+  }
+
+  // The prefix must be there.
+  TrieNode* erase(TrieNode* node, const Filed& filed) {
+    node = own(node);
+    if (filed.depth == node->depth) return remove_prefix(node, filed);
+    const unsigned slot = filed.key.byte(node->depth);
+    TrieNode** child = child_place(*node, slot);
+    *child = erase(*child, filed);
+    return *child == nullptr ? remove_child(node, slot) : node;
+  }
+
+  // The order makes the build a single pass: a cover comes before what it covers, and in a slot
+  // what ends in the node comes first.
+  template <class Item>
+  TrieNode* build(std::span<const Item> sorted) {
+    if (sorted.size() == 1) return lonely(file_at(sorted, 0));
+    const TrieKey key = file_at(sorted, 0).key;
+    unsigned depth = common_bits(key, file_at(sorted, sorted.size() - 1).key) / 8;
+    for (std::size_t i = 0; i < sorted.size(); ++i)
+      depth = std::min(depth, file_at(sorted, i).depth);
+    Parts parts(key, depth);
     std::size_t first = 0;
-    while (first < count) {
-      const std::size_t slot = trie_.root_slot(trie_.records_[first].key);
-      std::size_t last = first + 1;
-      while (last < count && trie_.root_slot(trie_.records_[last].key) == slot) ++last;
-      first = place(first, last, slot, root_bits, trie_.root_runs_);
-      if (first < last) trie_.root_children_[slot] = build_range(first, last);
+    while (first < sorted.size()) {
+      const unsigned slot = file_at(sorted, first).key.byte(depth);
+      while (first < sorted.size()) {
+        const Filed filed = file_at(sorted, first);
+        if (filed.depth != depth || filed.value != slot) break;
+        parts.add(filed);
+        ++first;
+      }
+      std::size_t last = first;
+      while (last < sorted.size() && file_at(sorted, last).key.byte(depth) == slot) ++last;
+      if (last != first) parts.add_child(slot, build(sorted.subspan(first, last - first)));
       first = last;
     }
+    return seal(parts);
   }
 
  private:
-  // Enters the prefixes of [first, last) that end at or above bit `end_bit` into the slots that
-  // they cover; returns the first that does not.
-  std::size_t place(std::size_t first, std::size_t last, std::size_t slot, unsigned end_bit,
-                    std::span<PrefixId> slots) {
-    while (first < last && trie_.records_[first].length <= end_bit) {
-      CidrTrie::Record& record = trie_.records_[first];
-      record.inner_parent = slots[slot];
-      const std::size_t covered = std::size_t{1} << (end_bit - record.length);
-      std::fill_n(slots.begin() + static_cast<std::ptrdiff_t>(slot), covered,
-                  static_cast<PrefixId>(first));
-      ++first;
-    }
-    return first;
+  Filed file_at(std::span<const Cidr> sorted, std::size_t i) const {
+    return file(sorted[i], static_cast<PrefixId>(i + (sorted.data() - first_)));
+  }
+  Filed file_at(std::span<const CidrTrie::Entry> sorted, std::size_t i) const {
+    return file(sorted[i]);
   }
 
-  CidrTrie::Ref build_range(std::size_t first, std::size_t last) {
-    if (last - first == 1) return CidrTrie::kLeafBit | static_cast<CidrTrie::Ref>(first);
-    unsigned shortest = 128;
-    for (std::size_t i = first; i < last; ++i) {
-      shortest = std::min<unsigned>(shortest, trie_.records_[i].length);
+  TrieNode* seal(Parts& parts) {
+    const bool is_wide =
+        parts.prefix_count > TrieListLayout::kMost || parts.child_count > TrieListLayout::kMost;
+    const std::size_t content =
+        is_wide ? sizeof(TrieWideNode)
+                : sizeof(TrieNode) +
+                      TrieListLayout(parts.depth, parts.prefix_count, parts.child_count).end;
+    void* memory = take_piece(content);
+    auto* node = is_wide ? new (memory) TrieWideNode : new (memory) TrieNode;
+    node->is_wide = is_wide;
+    node->depth = static_cast<std::uint8_t>(parts.depth);
+    node->path_high = parts.path.high;
+    if (is_wide) {
+      write_wide(static_cast<TrieWideNode&>(*node), parts);
+    } else {
+      write_list(node, parts);
     }
-    const TrieKey key = trie_.records_[first].key;
-    const unsigned depth =
-        std::min(common_bits(key, trie_.records_[last - 1].key), shortest - 1) / 8;
-    std::array<PrefixId, 256> slots;
-    std::array<CidrTrie::Ref, 256> children;
-    slots.fill(kNoPrefix);
-    children.fill(CidrTrie::kNoRef);
-    while (first < last) {
-      const unsigned slot = trie_.records_[first].key.byte(depth);
-      std::size_t next = first + 1;
-      while (next < last && trie_.records_[next].key.byte(depth) == slot) ++next;
-      first = place(first, next, slot, 8 * depth + 8, slots);
-      if (first < next) children[slot] = build_range(first, next);
-      first = next;
-    }
-    return seal_node(key, depth, slots, children);
+    ++trie_.node_count_;
+    trie_.nodes_size_ += piece_size(content);
+    return node;
   }
 
-  CidrTrie::Ref seal_node(const TrieKey& path, unsigned depth,
-                          const std::array<PrefixId, 256>& slots,
-                          const std::array<CidrTrie::Ref, 256>& children) {
-    CidrTrie::Node node;
-    node.path = path;
-    node.depth = static_cast<std::uint8_t>(depth);
-    for (std::size_t slot = 0; slot < 256; ++slot) {
-      CidrTrie::Quarter& quarter = node.quarters[slot / 64];
-      if (slot % 64 == 0) {
-        quarter.child_base = static_cast<std::uint32_t>(trie_.children_.size());
-        quarter.run_base = static_cast<std::uint32_t>(trie_.runs_.size());
-      }
-      const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
-      if (slot == 0 || slots[slot] != slots[slot - 1]) {
-        quarter.run_bits |= bit;
-        trie_.runs_.push_back(slots[slot]);
-      }
-      if (children[slot] != CidrTrie::kNoRef) {
-        quarter.child_bits |= bit;
-        trie_.children_.push_back(children[slot]);
-      }
-    }
-    trie_.nodes_.push_back(node);
-    return static_cast<CidrTrie::Ref>(trie_.nodes_.size() - 1);
+  // Frees a node that this trie alone owns, without its children.
+  void forget(TrieNode* node) {
+    --trie_.node_count_;
+    trie_.nodes_size_ -= piece_size(content_size(*node));
+    std::free(node);
   }
 
+  TrieNode* reseal(TrieNode* node, Parts& parts) {
+    forget(node);
+    if (parts.prefix_count != 0) return seal(parts);
+    // Children know their whole path, so a node of nothing but one child is not needed.
+    if (parts.child_count == 1) return parts.children[0].node;
+    return parts.child_count == 0 ? nullptr : seal(parts);
+  }
+
+  // The node itself if nobody else owns it, else a copy.
+  TrieNode* own(TrieNode* node) {
+    // Acquire: pairs with the release of the other owner that left last.
+    if (node->owners.load(std::memory_order_acquire) == 1) return node;
+    const std::size_t content = content_size(*node);
+    void* memory = take_piece(content);
+    std::memcpy(memory, static_cast<const void*>(node), content);
+    auto* copy = static_cast<TrieNode*>(memory);
+    new (&copy->owners) std::atomic<std::uint32_t>(1);
+    for_each_child(*copy, retain);
+    release(node);
+    return copy;
+  }
+
+  TrieNode* lonely(const Filed& filed) {
+    Parts parts(filed.key, filed.depth);
+    parts.add(filed);
+    return seal(parts);
+  }
+
+  // A node above `node` at the byte where the two part, or where the prefix ends.
+  TrieNode* fork(TrieNode* node, unsigned depth, const Filed& filed) {
+    Parts parts(filed.key, depth);
+    parts.add_child(node->path().byte(depth), node);
+    if (filed.depth == depth) {
+      parts.add(filed);
+    } else {
+      parts.add_child(filed.key.byte(depth), lonely(filed));
+    }
+    return seal(parts);
+  }
+
+  TrieNode** child_place(TrieNode& node, unsigned slot) {
+    if (node.is_wide) {
+      TrieNode** place = &static_cast<TrieWideNode&>(node).slots[slot].child;
+      return *place == nullptr ? nullptr : place;
+    }
+    const TrieListLayout layout(node);
+    const std::uint64_t found =
+        match_slots(node.tail<std::uint8_t>(layout.slots), node.child_count, slot);
+    return found == 0 ? nullptr : node.tail<TrieNode*>(layout.children) + std::countr_zero(found);
+  }
+
+  TrieNode* add_prefix(TrieNode* node, const Filed& filed) {
+    if (node->is_wide) {
+      auto& wide = static_cast<TrieWideNode&>(*node);
+      wide.place(filed.value, filed.bits) = filed.id;
+      ++wide.prefixes;
+      refresh_longest(wide, filed.value, filed.bits);
+      return node;
+    }
+    Parts parts(*node);
+    parts.add(filed);
+    return reseal(node, parts);
+  }
+
+  TrieNode* add_child(TrieNode* node, unsigned slot, TrieNode* child) {
+    if (node->is_wide) {
+      auto& wide = static_cast<TrieWideNode&>(*node);
+      wide.slots[slot].child = child;
+      ++wide.children;
+      return node;
+    }
+    Parts parts(*node);
+    parts.add_child(slot, child);
+    return reseal(node, parts);
+  }
+
+  TrieNode* remove_prefix(TrieNode* node, const Filed& filed) {
+    if (node->is_wide) {
+      auto& wide = static_cast<TrieWideNode&>(*node);
+      wide.place(filed.value, filed.bits) = kNoPrefix;
+      --wide.prefixes;
+      refresh_longest(wide, filed.value, filed.bits);
+      return narrow(wide);
+    }
+    Parts parts(*node);
+    parts.remove(filed.value, filed.bits);
+    return reseal(node, parts);
+  }
+
+  TrieNode* remove_child(TrieNode* node, unsigned slot) {
+    if (node->is_wide) {
+      auto& wide = static_cast<TrieWideNode&>(*node);
+      wide.slots[slot].child = nullptr;
+      --wide.children;
+      return narrow(wide);
+    }
+    Parts parts(*node);
+    parts.remove_child(slot);
+    return reseal(node, parts);
+  }
+
+  TrieNode* narrow(TrieWideNode& wide) {
+    if (wide.prefixes + wide.children >= kNarrowBelow) return &wide;
+    Parts parts(wide);
+    return reseal(&wide, parts);
+  }
+
+ public:
+  // The whole input, where positions are ids.
+  const Cidr* first_ = nullptr;
+
+ private:
   CidrTrie& trie_;
 };
 
-CidrTrie::CidrTrie(Family family, std::span<const Cidr> sorted) : family_(family) {
-  CHECK(sorted.size() <= kPrefixesMax);
-  records_.resize(sorted.size());
+namespace {
+
+const Cidr& cidr_of(const Cidr& cidr) { return cidr; }
+const Cidr& cidr_of(const CidrTrie::Entry& entry) { return entry.cidr; }
+
+template <class Item>
+void check_sorted(Family family, std::span<const Item> sorted) {
+  CHECK(sorted.size() <= CidrTrie::kPrefixesMax);
   for (std::size_t i = 0; i < sorted.size(); ++i) {
-    CHECK(sorted[i].family() == family);
-    CHECK(i == 0 || sorted[i - 1] < sorted[i]);
-    records_[i].key = TrieKey::of(sorted[i].address());
-    records_[i].length = sorted[i].length();
+    CHECK(cidr_of(sorted[i]).family() == family);
+    CHECK(i == 0 || cidr_of(sorted[i - 1]) < cidr_of(sorted[i]));
   }
-  CidrTrieBuilder(*this).build();
-  nodes_.shrink_to_fit();
-  children_.shrink_to_fit();
-  runs_.shrink_to_fit();
+}
+
+}  // namespace
+
+CidrTrie::CidrTrie(Family family, std::span<const Cidr> sorted) : family_(family) {
+  check_sorted(family, sorted);
+  CidrTrieEditor editor(*this);
+  editor.first_ = sorted.data();
+  if (!sorted.empty()) root_ = editor.build(sorted);
+  prefix_count_ = sorted.size();
+}
+
+CidrTrie::CidrTrie(Family family, std::span<const Entry> sorted) : family_(family) {
+  check_sorted(family, sorted);
+  for (const Entry& entry : sorted) CHECK(entry.id != kNoPrefix);
+  if (!sorted.empty()) root_ = CidrTrieEditor(*this).build(sorted);
+  prefix_count_ = sorted.size();
+}
+
+CidrTrie::CidrTrie(const CidrTrie& other)
+    : root_(other.root_),
+      prefix_count_(other.prefix_count_),
+      node_count_(other.node_count_),
+      nodes_size_(other.nodes_size_),
+      family_(other.family_) {
+  if (root_ != nullptr) retain(root_);
+}
+
+CidrTrie::~CidrTrie() {
+  if (root_ != nullptr) release(root_);
+}
+
+void CidrTrie::insert(const Cidr& cidr, PrefixId id) {
+  CHECK(cidr.family() == family_);
+  CHECK(id != kNoPrefix);
+  CHECK(prefix_count_ < kPrefixesMax);
+  CHECK(find_exact(cidr) == kNoPrefix);
+  root_ = CidrTrieEditor(*this).insert(root_, file(cidr, id));
+  ++prefix_count_;
+}
+
+PrefixId CidrTrie::erase(const Cidr& cidr) {
+  const PrefixId id = find_exact(cidr);
+  if (id == kNoPrefix) return kNoPrefix;
+  root_ = CidrTrieEditor(*this).erase(root_, file(cidr, id));
+  --prefix_count_;
+  return id;
+}
+
+PrefixId CidrTrie::find_exact(const Cidr& cidr) const {
+  if (cidr.family() != family_) return kNoPrefix;
+  const Filed filed = file(cidr, kNoPrefix);
+  const TrieNode* node = root_;
+  while (node != nullptr && node->depth <= filed.depth && node->is_on_path(filed.key)) {
+    if (node->depth == filed.depth) return find_in(*node, filed.value, filed.bits);
+    node = child_of(*node, filed.key.byte(node->depth));
+  }
+  return kNoPrefix;
 }
 
 void CidrTrie::find_burst(std::span<const IpAddr> addresses, std::span<PrefixId> out) const {
@@ -137,71 +507,33 @@ void CidrTrie::find_burst(std::span<const IpAddr> addresses, std::span<PrefixId>
   }
 }
 
-// Each round takes every walk that is not over one node further. What a node names is read one
-// round later, so that no round waits for memory that it asked for itself.
+// Each round takes every walk that is not over one node further. The id that a node names is read
+// one round later, so that no round waits for memory that it asked for itself.
 void CidrTrie::find_some(std::span<const IpAddr> addresses, std::span<PrefixId> out) const {
   std::array<TrieKey, kBurstMax> keys;
-  std::array<Step, kBurstMax> steps;
+  std::array<TrieStep, kBurstMax> steps;
+  std::array<std::uint8_t, kBurstMax> walking;
+  std::size_t walking_count = addresses.size();
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     keys[i] = TrieKey::of(addresses[i]);
-    prefetch_read(&root_children_[root_slot(keys[i])]);
-    prefetch_read(&root_runs_[root_slot(keys[i])]);
-  }
-  std::array<std::uint8_t, kBurstMax> walking;
-  std::size_t walking_count = 0;
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    const std::size_t slot = root_slot(keys[i]);
-    out[i] = root_runs_[slot];
-    steps[i] = {kNoRun, kNoPrefix, root_children_[slot]};
-    if (steps[i].next == kNoRef) continue;
-    prefetch(steps[i].next);
-    walking[walking_count++] = static_cast<std::uint8_t>(i);
+    steps[i] = {nullptr, root_};
+    out[i] = kNoPrefix;
+    walking[i] = static_cast<std::uint8_t>(i);
   }
   while (walking_count != 0) {
     std::size_t still_walking = 0;
     for (std::size_t k = 0; k < walking_count; ++k) {
       const std::size_t i = walking[k];
-      if (const PrefixId head = head_of(steps[i]); head != kNoPrefix) out[i] = head;
-      if (steps[i].next == kNoRef) continue;
-      steps[i] = step(steps[i].next, keys[i]);
-      if (steps[i].run != kNoRun) prefetch_read(&runs_[steps[i].run]);
-      if (steps[i].next != kNoRef) prefetch(steps[i].next);
+      if (steps[i].id != nullptr) out[i] = *steps[i].id;
+      const TrieNode* node = steps[i].next;
+      if (node == nullptr || !node->is_on_path(keys[i])) continue;
+      steps[i] = step_into(*node, keys[i].byte(node->depth));
+      if (steps[i].id != nullptr) prefetch_read(steps[i].id);
+      if (steps[i].next != nullptr) prefetch_node(steps[i].next);
       walking[still_walking++] = static_cast<std::uint8_t>(i);
     }
     walking_count = still_walking;
   }
-}
-
-PrefixId CidrTrie::find_exact(const Cidr& wanted) const {
-  if (wanted.family() != family_) return kNoPrefix;
-  std::size_t low = 0;
-  std::size_t high = records_.size();
-  while (low < high) {
-    const std::size_t middle = low + (high - low) / 2;
-    if (cidr(static_cast<PrefixId>(middle)) < wanted) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  if (low == records_.size()) return kNoPrefix;
-  const auto id = static_cast<PrefixId>(low);
-  return cidr(id) == wanted ? id : kNoPrefix;
-}
-
-Cidr CidrTrie::cidr(PrefixId id) const {
-  const Record& record = records_[id];
-  const IpAddr address = family_ == Family::Ipv4
-                             ? IpAddr::v4(static_cast<std::uint32_t>(record.key.high >> 32))
-                             : IpAddr::v6(record.key.high, record.key.low);
-  return Cidr(address, record.length);
-}
-
-std::size_t CidrTrie::size() const {
-  return sizeof *this + root_children_.capacity() * sizeof(Ref) +
-         root_runs_.capacity() * sizeof(PrefixId) + nodes_.capacity() * sizeof(Node) +
-         children_.capacity() * sizeof(Ref) + runs_.capacity() * sizeof(PrefixId) +
-         records_.capacity() * sizeof(Record);
 }
 
 }  // namespace sluice

@@ -1,92 +1,85 @@
 #pragma once
 
-// Which configured prefix covers this address? An immutable multibit trie over IPv4 or IPv6.
+// Which configured prefix covers this address? A persistent multibit trie over IPv4 or IPv6.
 //
-// The key is the address, left-aligned in 128 bits, so both families share one body. The first 8
-// or 16 bits index a plain root table; below it every node takes 8 bits. A node is 128 bytes and
-// holds no slots: of its 256 slots only those that differ are stored, found by counting bits.
+// The key is the address, left-aligned in 128 bits, so both families share one body. Every node
+// takes 8 bits and skips the bytes in which nothing branches (cidr_trie_node.h draws them).
 //
-//   address  10.1.2.3      root[10.1] -> node (depth 2) -> leaf 10.1.2.3/32
+//   address 10.1.2.3   [10 | wide] -> [1 | list: /12, /16] -> [3, path 10.1.2 | list: /32]
 //
-//   node     quarter 0          quarter 1     quarter 2     quarter 3        path    depth
-//            +------------+----------+---+---+-------------+-------------+---------+-------+
-//            | child bits | run bits | c | r |     ...     |     ...     | 16 bytes|  u8   |
-//            +------------+----------+---+---+-------------+-------------+---------+-------+
-//            child bit v: a subtree hangs below slot v; it is children[c + rank of v]
-//            run bit v:   from slot v on another prefix is the longest one that ends in this node;
-//                         it is runs[r + rank of v], possibly none
+//   * A prefix lives only in the node where its length ends, never in those below: 10.0.0.0/8 over
+//     a million hosts is one entry of one node. A walk remembers the deepest that it met.
+//   * A lonely prefix is one small node, however long it is: paths are skipped.
+//   * Nodes that more than one trie holds are never written: a change copies the nodes from the
+//     root down to its own. A copy of a trie is a pointer; the nodes it alone owns are changed in
+//     place, so many edits of one copy cost little more than those of a tree.
 //
-// Three things keep it small and change local:
-//   * A prefix is stored in the one node where its length ends, never pushed into the nodes below:
-//     10.0.0.0/8 over a million hosts is one entry. A walk remembers the deepest run it met. The
-//     chain of covers is what the walk met: one head per node, each with its shorter covers
-//     *inside the same node* (`inner_parent`). So adding a prefix rewrites one node.
-//   * A subtree of one prefix is no node but the prefix itself (a leaf reference, checked against
-//     its record). A million lonely hosts cost 36 bytes each, not a path of nodes.
-//   * Bytes in which nothing branches are skipped: a node knows its depth and compares its path.
-//     Every node has two prefixes below or in it, so n prefixes have fewer than n nodes.
+// Cost of one insert or erase: at most 4 nodes (IPv4) or 16 (IPv6) are copied, each below
+// kNodeSizeMax bytes; the node that changes is rewritten once more. Memory, for every prefix on
+// average: at most kPrefixSizeMax bytes, whatever the prefixes are.
 //
-// A change by path copying has to copy a node, its child array, and the same for its at most 15
-// ancestors; nothing refers upwards or sideways.
+// Sources: Eatherton et al., "Tree bitmap", 2004 (prefixes stay in their node); Leis et al., "The
+// adaptive radix tree", 2013 (skipped bytes, nodes that search bytes side by side); Driscoll et
+// al., "Making data structures persistent", 1989.
 //
-// Sources: Eatherton et al., "Tree bitmap", 2004 (prefixes stay in their node); Asai and Ohara,
-// "Poptrie", 2015 (runs, counted bits); Leis et al., "The adaptive radix tree", 2013 (skipped
-// bytes, leaves).
-//
-// Threads: immutable after build; any thread reads.
+// Threads: one copy is a value: many threads read it, or one changes it. Different copies are
+// independent, and the last owner of a node frees it on whatever thread it is.
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
+#include <utility>
 
 #include "base/address.h"
-#include "base/cache_line.h"
 #include "base/cidr.h"
+#include "lookup/cidr_trie_node.h"
 
 namespace sluice {
 
-// The number of a prefix inside one trie: its position in the order of (address, length).
-using PrefixId = std::uint32_t;
-inline constexpr PrefixId kNoPrefix = 0xffffffffu;
-
-// An address, left-aligned, so that both families are walked from bit 0.
-struct TrieKey {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-
-  static TrieKey of(const IpAddr& address) {
-    if (address.is_v4()) return {std::uint64_t{address.v4_value()} << 32, 0};
-    return {address.high(), address.low()};
-  }
-  unsigned byte(unsigned index) const {
-    const std::uint64_t half = index < 8 ? high : low;
-    return static_cast<unsigned>(half >> (56 - 8 * (index & 7))) & 0xff;
-  }
-  // True if the first `length` bits of both are the same.
-  bool shares(const TrieKey& other, unsigned length) const {
-    const std::uint64_t high_difference = high ^ other.high;
-    if (length <= 64) return length == 0 || high_difference >> (64 - length) == 0;
-    return high_difference == 0 && (low ^ other.low) >> (128 - length) == 0;
-  }
-};
-
 class CidrTrie {
  public:
+  struct Entry {
+    Cidr cidr;
+    PrefixId id;
+  };
   // The most prefixes that one trie takes.
   static constexpr std::size_t kPrefixesMax = std::size_t{1} << 30;
+  // Of the widest node, as allocated.
+  static constexpr std::size_t kNodeSizeMax = 5248;
+  static constexpr std::size_t kPrefixSizeMax = 192;
 
-  CidrTrie() = default;
-  // `sorted`: prefixes of the one family, ascending and without duplicates, at most kPrefixesMax.
-  // Takes O(prefixes) time and memory (below 36 + 140 bytes for each, whatever they are).
+  explicit CidrTrie(Family family = Family::Ipv4) : family_(family) {}
+  // `sorted`: prefixes of the one family, ascending and without duplicates; their ids are their
+  // positions. Takes O(prefixes) time.
   CidrTrie(Family family, std::span<const Cidr> sorted);
+  // The same with the caller's ids.
+  CidrTrie(Family family, std::span<const Entry> sorted);
+
+  // O(1); never disturbs the other, nor any other copy.
+  CidrTrie(const CidrTrie& other);
+  CidrTrie(CidrTrie&& other) noexcept : CidrTrie(other.family_) { swap(other); }
+  CidrTrie& operator=(CidrTrie other) noexcept {
+    swap(other);
+    return *this;
+  }
+  // Frees what no other copy holds.
+  ~CidrTrie();
+
+  // `cidr` must be of the family and not be there; `id` must not be kNoPrefix.
+  void insert(const Cidr& cidr, PrefixId id);
+  // The id of the prefix, which is no longer there; kNoPrefix if it was not.
+  PrefixId erase(const Cidr& cidr);
 
   // The longest prefix that covers the address, or kNoPrefix. The address must be of the trie's
-  // family. At most 3 dependent steps for IPv4 with a 16-bit root, 15 for IPv6.
+  // family. At most 4 dependent nodes for IPv4, 16 for IPv6.
   PrefixId find(const IpAddr& address) const {
     PrefixId best = kNoPrefix;
-    walk(TrieKey::of(address), [&best](PrefixId head) { best = head; });
+    const TrieKey key = TrieKey::of(address);
+    for (const TrieNode* node = root_; node != nullptr && node->is_on_path(key);) {
+      const TrieStep step = step_into(*node, key.byte(node->depth));
+      if (step.id != nullptr) best = *step.id;
+      node = step.next;
+    }
     return best;
   }
 
@@ -94,123 +87,46 @@ class CidrTrie {
   // out.size() must equal addresses.size().
   void find_burst(std::span<const IpAddr> addresses, std::span<PrefixId> out) const;
 
-  // Calls visit(PrefixId) for every prefix that covers the address, each once; the shortest nodes
-  // first, inside a node the longest first.
+  // Calls visit(PrefixId, unsigned length) for every prefix that covers the address, each once, the
+  // shortest first.
   template <class Visit>
   void for_each_cover(const IpAddr& address, Visit&& visit) const {
-    walk(TrieKey::of(address), [&](PrefixId head) {
-      for (PrefixId id = head; id != kNoPrefix; id = records_[id].inner_parent) visit(id);
-    });
+    const TrieKey key = TrieKey::of(address);
+    for (const TrieNode* node = root_; node != nullptr && node->is_on_path(key);) {
+      const unsigned slot = key.byte(node->depth);
+      const TrieNode* next = child_of(*node, slot);
+      if (next != nullptr) prefetch_node(next);
+      for_each_cover_in(*node, slot, visit);
+      node = next;
+    }
   }
 
-  // The id of exactly this prefix, or kNoPrefix. Binary search; for builders.
+  // The id of exactly this prefix, or kNoPrefix. As find().
   PrefixId find_exact(const Cidr& cidr) const;
-  Cidr cidr(PrefixId id) const;
-  std::uint8_t length(PrefixId id) const { return records_[id].length; }
+
   Family family() const { return family_; }
-  std::size_t prefix_count() const { return records_.size(); }
-  std::size_t node_count() const { return nodes_.size(); }
-  // Memory held, in bytes.
-  std::size_t size() const;
+  std::size_t prefix_count() const { return prefix_count_; }
+  std::size_t node_count() const { return node_count_; }
+  // Memory held, in bytes, as allocated; what other copies hold too is counted in each.
+  std::size_t size() const { return sizeof(*this) + nodes_size_; }
 
  private:
-  friend class CidrTrieBuilder;
+  friend class CidrTrieEditor;
 
-  // A prefix as a leaf is checked against, and its next shorter cover inside the same node.
-  struct Record {
-    TrieKey key;
-    PrefixId inner_parent = kNoPrefix;
-    std::uint8_t length = 0;
-  };
-  struct Quarter {
-    std::uint64_t child_bits = 0;
-    std::uint64_t run_bits = 0;
-    std::uint32_t child_base = 0;
-    std::uint32_t run_base = 0;
-  };
-  struct alignas(2 * kCacheLine) Node {
-    Quarter quarters[4];
-    TrieKey path;
-    std::uint8_t depth = 0;  // bytes of the key above this node
-  };
-  static_assert(sizeof(Quarter) == 24);
-  static_assert(sizeof(Node) == 2 * kCacheLine);
-  static_assert(sizeof(Record) == 24);
-
-  // kNoRef, the number of a node, or kLeafBit | the number of a prefix.
-  using Ref = std::uint32_t;
-  static constexpr Ref kNoRef = 0xffffffffu;
-  static constexpr Ref kLeafBit = 0x80000000u;
-
-  // What one step of a walk found: where the longest prefix that ends here is named (a run, to be
-  // read when it has come from memory; or a leaf, known at once), and where to go on.
-  struct Step {
-    std::uint32_t run = kNoRun;
-    PrefixId leaf = kNoPrefix;
-    Ref next = kNoRef;
-  };
-  static constexpr std::uint32_t kNoRun = 0xffffffffu;
-  PrefixId head_of(const Step& step) const {
-    return step.run == kNoRun ? step.leaf : runs_[step.run];
+  void swap(CidrTrie& other) noexcept {
+    std::swap(root_, other.root_);
+    std::swap(prefix_count_, other.prefix_count_);
+    std::swap(node_count_, other.node_count_);
+    std::swap(nodes_size_, other.nodes_size_);
+    std::swap(family_, other.family_);
   }
-  std::size_t root_slot(const TrieKey& key) const { return key.high >> root_shift_; }
-  Step step(Ref ref, const TrieKey& key) const;
-  void prefetch(Ref ref) const;
   void find_some(std::span<const IpAddr> addresses, std::span<PrefixId> out) const;
 
-  template <class Visit>
-  void walk(const TrieKey& key, Visit&& visit) const;
-
-  Family family_ = Family::Ipv4;
-  unsigned root_shift_ = 56;
-  std::vector<Ref> root_children_ = std::vector<Ref>(256, kNoRef);
-  std::vector<PrefixId> root_runs_ = std::vector<PrefixId>(256, kNoPrefix);
-  std::vector<Node> nodes_;
-  std::vector<Ref> children_;
-  std::vector<PrefixId> runs_;
-  std::vector<Record> records_;
+  TrieNode* root_ = nullptr;
+  std::size_t prefix_count_ = 0;
+  std::size_t node_count_ = 0;
+  std::size_t nodes_size_ = 0;
+  Family family_;
 };
-
-inline CidrTrie::Step CidrTrie::step(Ref ref, const TrieKey& key) const {
-  if ((ref & kLeafBit) != 0) {
-    const PrefixId id = ref & ~kLeafBit;
-    const Record& record = records_[id];
-    return {kNoRun, key.shares(record.key, record.length) ? id : kNoPrefix, kNoRef};
-  }
-  const Node& node = nodes_[ref];
-  if (!key.shares(node.path, 8u * node.depth)) return {};
-  const unsigned slot = key.byte(node.depth);
-  const Quarter& quarter = node.quarters[slot >> 6];
-  const std::uint64_t bit = std::uint64_t{1} << (slot & 63);
-  const std::uint64_t below = bit - 1;
-  // Slot 0 of a node always begins a run, so there is one at or before every slot.
-  const auto run_rank = static_cast<std::uint32_t>(std::popcount(quarter.run_bits & (below | bit)));
-  const std::uint32_t run = quarter.run_base + run_rank - 1;
-  if ((quarter.child_bits & bit) == 0) return {run, kNoPrefix, kNoRef};
-  const auto child_rank = static_cast<std::uint32_t>(std::popcount(quarter.child_bits & below));
-  return {run, kNoPrefix, children_[quarter.child_base + child_rank]};
-}
-
-template <class Visit>
-inline void CidrTrie::walk(const TrieKey& key, Visit&& visit) const {
-  const std::size_t slot = root_slot(key);
-  if (root_runs_[slot] != kNoPrefix) visit(root_runs_[slot]);
-  Ref ref = root_children_[slot];
-  while (ref != kNoRef) {
-    const Step found = step(ref, key);
-    if (const PrefixId head = head_of(found); head != kNoPrefix) visit(head);
-    ref = found.next;
-  }
-}
-
-inline void CidrTrie::prefetch(Ref ref) const {
-  if ((ref & kLeafBit) != 0) {
-    prefetch_read(records_.data() + (ref & ~kLeafBit));
-  } else {
-    const auto* node = reinterpret_cast<const char*>(nodes_.data() + ref);
-    prefetch_read(node);
-    prefetch_read(node + kCacheLine);
-  }
-}
 
 }  // namespace sluice

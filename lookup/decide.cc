@@ -178,16 +178,12 @@ class Judge {
     GroupAnswer answer;
     std::span<const AddressOwner> owners;
     PrefixId deepest = kNoPrefix;
-    classes.trie().for_each_cover(question_.remote, [&](PrefixId id) {
+    classes.trie().for_each_cover(question_.remote, [&](PrefixId id, unsigned length) {
       if (owners.empty()) owners = classes.owners(id);
-      if (Witness::kRecords && classes.is_configured(id)) {
-        if (deepest == kNoPrefix || classes.trie().length(id) > classes.trie().length(deepest)) {
-          deepest = id;
-        }
-      }
+      if (Witness::kRecords && classes.is_configured(id)) deepest = id;
       if (classes.is_rule_peer(id)) {
         const RuleSlot rule = ask_peer(PeerKey::prefix(family, id), answer);
-        if (classes.trie().length(id) == 0) answer.open = std::min(answer.open, rule);
+        if (length == 0) answer.open = std::min(answer.open, rule);
       }
       for (const PrefixListIndex list : classes.lists(id)) ask_peer(PeerKey::list(list), answer);
     });
@@ -238,7 +234,7 @@ class Judge {
     });
     if (deepest != kNoPrefix) {
       step.has_cidr = true;
-      step.cidr = classes.trie().cidr(deepest);
+      step.cidr = classes.cidr(deepest);
     }
     witness_.add(step);
   }

@@ -1,0 +1,227 @@
+#pragma once
+
+// The nodes of a CidrTrie, and one step of a walk through them.
+//
+// A node takes the `depth`th byte of the key (its slot) and knows the whole path above, so a walk
+// may skip bytes in which nothing branches. There are two kinds.
+//
+//   list   at most 63 prefixes and 63 children, packed; searched 16 at a time by comparing bytes:
+//
+//     owners depth kind counts path_high | path_low | values | masks | slots | ids    | children
+//     u32    u8    u8   u8 u8  u64       | u64, if  | p x u8 | p x u8| c x u8| p x u32| c x u64
+//                                        | depth > 8
+//
+//          Prefix i covers slot v if (v & masks[i]) == values[i]. They stand by length, so the last
+//          that covers is the longest, and all that cover are the bits of one comparison.
+//
+//   wide   a slot for each of the 256 values of the byte: {child, longest id, id of all 8 bits};
+//          and the ids of prefixes of k = 0 to 7 bits, value v at (1 << k) + (v >> (8 - k)).
+//
+// Threads: what more than one owner holds is never written; counts of owners are atomic.
+
+#include <emmintrin.h>
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/address.h"
+#include "base/cache_line.h"
+
+namespace sluice {
+
+// The number that the caller gave a prefix.
+using PrefixId = std::uint32_t;
+inline constexpr PrefixId kNoPrefix = 0xffffffffu;
+
+// An address, left-aligned, so that both families are walked from bit 0.
+struct TrieKey {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  static TrieKey of(const IpAddr& address) {
+    if (address.is_v4()) return {std::uint64_t{address.v4_value()} << 32, 0};
+    return {address.high(), address.low()};
+  }
+  unsigned byte(unsigned index) const {
+    const std::uint64_t half = index < 8 ? high : low;
+    return static_cast<unsigned>(half >> (56 - 8 * (index & 7))) & 0xff;
+  }
+  // True if the first `length` bits of both are the same.
+  bool shares(const TrieKey& other, unsigned length) const {
+    const std::uint64_t high_difference = high ^ other.high;
+    if (length <= 64) return length == 0 || high_difference >> (64 - length) == 0;
+    return high_difference == 0 && (low ^ other.low) >> (128 - length) == 0;
+  }
+};
+
+struct TrieNode {
+  // Dropped with release by each owner, and with acquire by the last, who frees the node.
+  std::atomic<std::uint32_t> owners{1};
+  std::uint8_t depth = 0;
+  std::uint8_t is_wide = 0;
+  std::uint8_t prefix_count = 0;  // of a list
+  std::uint8_t child_count = 0;   // of a list
+  std::uint64_t path_high = 0;
+
+  // The first 8 * depth bits of all keys below; the rest is zero.
+  TrieKey path() const { return {path_high, depth > 8 ? *tail<std::uint64_t>(0) : 0}; }
+  bool is_on_path(const TrieKey& key) const {
+    if (depth > 8) return key.shares(path(), 8u * depth);
+    return ((key.high ^ path_high) & kPathMasks[depth]) == 0;
+  }
+
+  static constexpr std::array<std::uint64_t, 9> kPathMasks = [] {
+    std::array<std::uint64_t, 9> masks{};
+    for (unsigned bytes = 1; bytes <= 8; ++bytes)
+      masks[bytes] = ~std::uint64_t{0} << (64 - 8 * bytes);
+    return masks;
+  }();
+  template <class T>
+  const T* tail(std::size_t offset) const {
+    return reinterpret_cast<const T*>(reinterpret_cast<const char*>(this + 1) + offset);
+  }
+  template <class T>
+  T* tail(std::size_t offset) {
+    return reinterpret_cast<T*>(reinterpret_cast<char*>(this + 1) + offset);
+  }
+};
+static_assert(sizeof(TrieNode) == 16);
+
+// Where the parts of a list lie behind its header.
+struct TrieListLayout {
+  // A match is a bit of 64, and all of them together are one less than a power of two.
+  static constexpr unsigned kMost = 63;
+  static constexpr unsigned kStride = 16;
+
+  std::size_t values;
+  std::size_t masks;
+  std::size_t slots;
+  std::size_t ids;
+  std::size_t children;
+  std::size_t end;  // comparisons read a whole stride, inside the node
+
+  TrieListLayout(unsigned depth, std::size_t prefixes, std::size_t child_count) {
+    values = depth > 8 ? sizeof(std::uint64_t) : 0;
+    masks = values + prefixes;
+    slots = masks + prefixes;
+    ids = (slots + child_count + 3) / 4 * 4;
+    children = (ids + prefixes * sizeof(PrefixId) + 7) / 8 * 8;
+    end = children + child_count * sizeof(TrieNode*);
+    if (end < slots + child_count + kStride) end = slots + child_count + kStride;
+  }
+  explicit TrieListLayout(const TrieNode& node)
+      : TrieListLayout(node.depth, node.prefix_count, node.child_count) {}
+};
+
+struct TrieWideNode : TrieNode {
+  struct Slot {
+    TrieNode* child;
+    PrefixId longest;  // that ends in this node and covers the slot
+    PrefixId own;      // of all 8 bits
+  };
+  std::uint64_t path_low;
+  std::uint32_t prefixes;
+  std::uint32_t children;
+  std::array<Slot, 256> slots;
+  std::array<PrefixId, 256> shorter;
+
+  PrefixId& place(unsigned value, unsigned bits) {
+    return bits == 8 ? slots[value].own : shorter[heap_index(value, bits)];
+  }
+  PrefixId at(unsigned value, unsigned bits) const {
+    return bits == 8 ? slots[value].own : shorter[heap_index(value, bits)];
+  }
+  static unsigned heap_index(unsigned value, unsigned bits) {
+    return (1u << bits) + (value >> (8 - bits));
+  }
+};
+
+// One step of a walk: the longest prefix that ends in this node, and where to go on. `id` points
+// to memory that may yet have to come; null if there is none.
+struct TrieStep {
+  const PrefixId* id = nullptr;
+  const TrieNode* next = nullptr;
+};
+
+// Bit i: values[i] == slot under masks[i].
+inline std::uint64_t match_prefixes(const std::uint8_t* values, unsigned count, unsigned slot) {
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(slot));
+  std::uint64_t found = 0;
+  for (unsigned i = 0; i < count; i += TrieListLayout::kStride) {
+    const __m128i value = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + i));
+    const __m128i mask = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + count + i));
+    const __m128i equal = _mm_cmpeq_epi8(_mm_and_si128(wanted, mask), value);
+    found |= std::uint64_t{static_cast<unsigned>(_mm_movemask_epi8(equal))} << i;
+  }
+  return found & ((std::uint64_t{1} << count) - 1);
+}
+
+// Bit i: slots[i] == slot.
+inline std::uint64_t match_slots(const std::uint8_t* slots, unsigned count, unsigned slot) {
+  const __m128i wanted = _mm_set1_epi8(static_cast<char>(slot));
+  std::uint64_t found = 0;
+  for (unsigned i = 0; i < count; i += TrieListLayout::kStride) {
+    const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(slots + i));
+    const __m128i equal = _mm_cmpeq_epi8(here, wanted);
+    found |= std::uint64_t{static_cast<unsigned>(_mm_movemask_epi8(equal))} << i;
+  }
+  return found & ((std::uint64_t{1} << count) - 1);
+}
+
+// The child at `slot`, or null.
+inline const TrieNode* child_of(const TrieNode& node, unsigned slot) {
+  if (node.is_wide) return static_cast<const TrieWideNode&>(node).slots[slot].child;
+  if (node.child_count == 0) return nullptr;
+  const TrieListLayout layout(node);
+  const std::uint64_t found =
+      match_slots(node.tail<std::uint8_t>(layout.slots), node.child_count, slot);
+  if (found == 0) return nullptr;
+  return node.tail<TrieNode*>(layout.children)[std::countr_zero(found)];
+}
+
+// The node must be on the path of the key.
+inline TrieStep step_into(const TrieNode& node, unsigned slot) {
+  if (node.is_wide) {
+    const TrieWideNode::Slot& found = static_cast<const TrieWideNode&>(node).slots[slot];
+    return {found.longest == kNoPrefix ? nullptr : &found.longest, found.child};
+  }
+  const TrieListLayout layout(node);
+  TrieStep step;
+  const std::uint64_t found =
+      match_prefixes(node.tail<std::uint8_t>(layout.values), node.prefix_count, slot);
+  if (found != 0) step.id = node.tail<PrefixId>(layout.ids) + (63 - std::countl_zero(found));
+  step.next = child_of(node, slot);
+  return step;
+}
+
+// visit(PrefixId, length) for what ends in this node and covers the slot, the shortest first.
+template <class Visit>
+void for_each_cover_in(const TrieNode& node, unsigned slot, Visit&& visit) {
+  if (node.is_wide) {
+    const auto& wide = static_cast<const TrieWideNode&>(node);
+    for (unsigned bits = 0; bits <= 8; ++bits) {
+      const PrefixId id = wide.at(slot, bits);
+      if (id != kNoPrefix) visit(id, 8u * node.depth + bits);
+    }
+    return;
+  }
+  const TrieListLayout layout(node);
+  std::uint64_t found =
+      match_prefixes(node.tail<std::uint8_t>(layout.values), node.prefix_count, slot);
+  for (; found != 0; found &= found - 1) {
+    const int i = std::countr_zero(found);
+    const auto mask = node.tail<std::uint8_t>(layout.masks)[i];
+    visit(node.tail<PrefixId>(layout.ids)[i],
+          8u * node.depth + static_cast<unsigned>(std::countl_one(mask)));
+  }
+}
+
+inline void prefetch_node(const TrieNode* node) {
+  prefetch_read(node);
+  prefetch_read(reinterpret_cast<const char*>(node) + kCacheLine);
+}
+
+}  // namespace sluice
