@@ -4,7 +4,7 @@
 
 declare -A package_groups=(
   [build]="g++ meson ninja-build pkg-config ccache libdpdk-dev libtomlplusplus-dev
-           nlohmann-json3-dev libpcap-dev libssl-dev libgtest-dev
+           nlohmann-json3-dev libcli11-dev libpcap-dev libssl-dev libgtest-dev
            libbenchmark-dev python3"
   [run]="iproute2 procps util-linux iputils-ping curl netcat-openbsd nginx-light redis-server
          redis-tools openssh-server openssh-client"

@@ -124,9 +124,10 @@ def hello(path):
 
 
 COMMANDS = {
-    "drops": drops, "drops-but": drops_but, "reasons": reasons, "generation": generation,
-    "books": books, "sum-law": sum_law, "log-lost": log_lost, "iperf": iperf, "rpc-error": rpc_error,
-    "rpc-garbage": rpc_garbage, "rpc-too-long": rpc_too_long, "hello": hello,
+    "books": books, "drops": drops, "drops-but": drops_but, "generation": generation,
+    "hello": hello, "iperf": iperf, "log-lost": log_lost, "reasons": reasons,
+    "rpc-error": rpc_error, "rpc-garbage": rpc_garbage, "rpc-too-long": rpc_too_long,
+    "sum-law": sum_law,
 }
 
 if __name__ == "__main__":
