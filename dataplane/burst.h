@@ -58,6 +58,9 @@ struct PacketState {
   Fate fate = Fate::Pending;
   DropReason reason = DropReason::None;
   FragmentPart part = FragmentPart::Whole;
+  // Why it goes no further, though it is judged where it comes from as on its way: a host that
+  // scans addresses which nobody owns shows in its interface's log as the rules have it.
+  DropReason undeliverable = DropReason::None;
   bool takes_ttl = false;     // crosses an uplink
   bool is_rewritten = false;  // destination_mac replaces the frame's
   FragmentHint hint;

@@ -5,7 +5,14 @@
 namespace sluice {
 namespace {
 
-constexpr std::uint8_t kReservedIcmpType = 255;  // RFC 4443: never sent
+// What an ICMP message that no answer belongs to has for the type of a query: no query has these.
+// One for each direction, so that what came in lends nothing a way out (CT-26).
+constexpr std::uint8_t kOneWayIn = 255;
+constexpr std::uint8_t kOneWayOut = 254;
+
+bool is_query(const FlowTuple& tuple) {
+  return is_icmp(tuple.proto) && tuple.icmp_type < kOneWayOut;
+}
 
 bool is_request(Proto proto, std::uint8_t type) {
   if (proto == Proto::Icmpv6) return type == Icmpv6Type::kEcho;
@@ -61,8 +68,7 @@ FlowTuple flow_tuple_of(const PacketFacts& facts, EniIndex eni, Direction direct
   }
   const std::uint8_t type = facts.icmp_type();
   if (!is_request(facts.proto, type) && !is_answer(facts.proto, type)) {
-    tuple.local_port = facts.destination_port;
-    return tuple;
+    return one_way_tuple_of(facts, eni, direction);
   }
   tuple.local_port = tuple.remote_port = facts.source_port;
   tuple.icmp_type = is_ingress ? type : counterpart(facts.proto, type);
@@ -73,9 +79,9 @@ bool is_icmp_answer(const PacketFacts& facts) {
   return is_icmp(facts.proto) && is_answer(facts.proto, facts.icmp_type());
 }
 
-FlowTuple unasked_tuple_of(const PacketFacts& facts, EniIndex eni, Direction direction) {
+FlowTuple one_way_tuple_of(const PacketFacts& facts, EniIndex eni, Direction direction) {
   FlowTuple tuple = address_tuple(facts, eni, direction);
-  tuple.icmp_type = kReservedIcmpType;
+  tuple.icmp_type = direction == Direction::Ingress ? kOneWayIn : kOneWayOut;
   tuple.local_port = facts.destination_port;
   return tuple;
 }
@@ -93,19 +99,15 @@ Question first_question_of(const FlowTuple& tuple, const FlowState& state) {
     question.source_port = is_ingress ? tuple.remote_port : tuple.local_port;
     return question;
   }
-  const bool is_query = tuple.icmp_type != 0 || tuple.local_port == tuple.remote_port;
-  if (!is_query || tuple.icmp_type == kReservedIcmpType) {
-    question.port = tuple.local_port;
-  } else {
-    question.port = static_cast<std::uint16_t>(shown_tuple(tuple).icmp_type << 8);
-  }
+  question.port = is_query(tuple) ? static_cast<std::uint16_t>(shown_tuple(tuple).icmp_type << 8)
+                                  : tuple.local_port;
   return question;
 }
 
 FlowTuple shown_tuple(FlowTuple tuple) {
-  const bool is_query = is_icmp(tuple.proto) && tuple.icmp_type != kReservedIcmpType &&
-                        tuple.local_port == tuple.remote_port;
-  if (is_query && is_answer(tuple.proto, tuple.icmp_type)) {
+  if (is_icmp(tuple.proto) && !is_query(tuple)) {
+    tuple.icmp_type = static_cast<std::uint8_t>(tuple.local_port >> 8);
+  } else if (is_icmp(tuple.proto) && is_answer(tuple.proto, tuple.icmp_type)) {
     tuple.icmp_type = counterpart(tuple.proto, tuple.icmp_type);
   }
   return tuple;

@@ -14,16 +14,19 @@ bool is_up(const NicInfo& nic) {
   return nic.link_up == nullptr || nic.link_up->load(std::memory_order_relaxed);
 }
 
-// Bytes of the frame that count against the MTU.
+// Bytes of the frame that count against the MTU: all behind its headers, since what trails the
+// packet is sent too.
 std::uint32_t network_size(const Burst& burst, std::size_t i) {
   const PacketFacts& facts = burst.facts[i];
-  if (facts.is_ip()) return facts.ip_length;
-  constexpr std::uint32_t kHeader = sizeof(EthernetHeader);
-  return burst.frames[i].length < kHeader ? 0 : burst.frames[i].length - kHeader;
+  const std::uint32_t header = facts.is_ip() ? facts.network_offset : sizeof(EthernetHeader);
+  return burst.frames[i].length < header ? 0 : burst.frames[i].length - header;
 }
 
 void make_ready(WorkerContext& context, Burst& burst, std::size_t i) {
   const PacketState& packet = burst.packets[i];
+  if (packet.undeliverable != DropReason::None) {
+    return drop(context, burst, i, packet.undeliverable);
+  }
   const NicInfo& out = context.nic(packet.out);
   if (!is_up(out)) return drop(context, burst, i, DropReason::LinkDown);
   if (network_size(burst, i) > out.mtu) return drop(context, burst, i, DropReason::TooBig);
@@ -105,11 +108,13 @@ void emit_generated(WorkerContext& context, NicIndex nic, const Frame& frame) {
   auto& tallies = context.counters.nic(nic);
   tallies.generated.add(1);
   const auto frames = std::span(&frame, 1);
-  if (is_up(context.nic(nic)) && context.io.send(nic, frames) == 1) {
+  const bool is_link_up = is_up(context.nic(nic));
+  if (is_link_up && context.io.send(nic, frames) == 1) {
     count_sent(tallies, frames);
     return;
   }
-  tallies.drops[static_cast<std::size_t>(DropReason::TransmitFull)].add(1);
+  const DropReason reason = is_link_up ? DropReason::TransmitFull : DropReason::LinkDown;
+  tallies.drops[static_cast<std::size_t>(reason)].add(1);
   context.io.release(frames);
 }
 

@@ -18,7 +18,17 @@ bool is_over(const WorkerContext& context, const InterfaceRow& row, Proto proto,
   return has_expired(state, proto, timeouts_of(row, context.policy->tracking()), now);
 }
 
+// False for a flow that its next packet will find over, forgotten or refused by a policy change.
+bool counts_still(const WorkerContext& context, const InterfaceRow& row, const FlowTuple& tuple,
+                  const FlowState& state) {
+  if (is_over(context, row, tuple.proto, state)) return false;
+  if (state.generation < row.flush_before.value()) return false;
+  if (state.generation >= row.rejudge_before.value()) return true;
+  return decide(*context.policy, first_question_of(tuple, state)).verdict == Verdict::Accept;
+}
+
 bool is_relatable(const PacketFacts& facts) {
+  if ((facts.proto == Proto::Icmpv6) != facts.has(PacketFacts::kIpv6)) return false;  // SG-22
   const std::uint8_t type = facts.icmp_type();
   if (facts.proto == Proto::Icmpv6) {
     return type >= Icmpv6Type::kUnreachable && type <= Icmpv6Type::kParameterProblem;
@@ -40,7 +50,7 @@ bool is_related(WorkerContext& context, Burst& burst, std::size_t i) {
   const Direction quoted = opposite(burst.direction);
   const FlowTuple tuple = flow_tuple_of(*quote, eni, quoted);
   const FlowState* state = context.flows.find(tuple, owner_hash(context.config.key, tuple));
-  if (state != nullptr && is_over(context, *burst.rows[i], tuple.proto, *state)) state = nullptr;
+  if (state != nullptr && !counts_still(context, *burst.rows[i], tuple, *state)) state = nullptr;
   if (state != nullptr && !state->has(FlowState::kUntracked)) {
     return context.policy->tracking().icmp_errors == IcmpErrorMode::Related &&
            state->flow_phase() != FlowPhase::Closed;
@@ -104,7 +114,7 @@ TimeoutTable timeouts_of(const InterfaceRow& row, const TrackingSettings& tracki
 FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i) {
   FlowState* state = context.flows.find(burst.tuples[i], burst.end_hashes[i]);
   if (state == nullptr && is_icmp_answer(burst.facts[i])) {
-    burst.tuples[i] = unasked_tuple_of(burst.facts[i], burst.end_of(i).eni, burst.direction);
+    burst.tuples[i] = one_way_tuple_of(burst.facts[i], burst.end_of(i).eni, burst.direction);
     burst.end_hashes[i] = owner_hash(context.config.key, burst.tuples[i]);
     state = context.flows.find(burst.tuples[i], burst.end_hashes[i]);
   }

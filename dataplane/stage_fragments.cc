@@ -109,6 +109,17 @@ void refuse_train(WorkerContext& context, Burst& burst, std::size_t i) {
 
 }  // namespace
 
+bool condemn_elsewhere(WorkerContext& context, Burst& burst, std::size_t i) {
+  const PacketFacts& facts = burst.facts[i];
+  const bool is_first = facts.has(PacketFacts::kFragment) && facts.fragment_offset == 0;
+  if (context.config.worker_count <= 1 || !is_first || burst.packets[i].hint.is_judged)
+    return false;
+  const std::uint32_t owner = table_owner(context, facts);
+  if (owner == context.config.index.value() || !is_ours(context, burst, i)) return false;
+  hand_over(context, burst, i, owner);
+  return true;
+}
+
 void fragments(WorkerContext& context, Burst& burst) {
   for (std::size_t i = 0; i < burst.count; ++i) {
     if (!burst.facts[i].has(PacketFacts::kFragment)) continue;

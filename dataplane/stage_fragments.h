@@ -15,6 +15,9 @@ namespace sluice {
 void fragments(WorkerContext& context, Burst& burst);
 // After the last end: tells the table whether first fragments passed.
 void settle_fragments(WorkerContext& context, Burst& burst);
+// A first fragment that the parser is about to drop condemns its train. Where another worker's
+// table knows the train, the fragment goes there to be dropped: true.
+bool condemn_elsewhere(WorkerContext& context, Burst& burst, std::size_t i);
 // Gives the packet to another worker; drops it where that one's inbox is full.
 void hand_over(WorkerContext& context, Burst& burst, std::size_t i, std::uint32_t owner);
 

@@ -29,6 +29,8 @@ struct Visit {
     end.present = true;
   }
   void drop_for(DropReason reason) const { drop(context, burst, i, reason); }
+  // It leaves its interface, if the rules let it, and ends behind it.
+  void end_for(DropReason reason) const { packet().undeliverable = reason; }
 };
 
 bool cannot_be_source(const IpAddr& address) {
@@ -43,6 +45,14 @@ bool cannot_be_destination(const IpAddr& address) {
 bool is_for_many(const Visit& visit) {
   const IpAddr destination = visit.facts().destination();
   return destination.is_multicast() || destination.is_limited_broadcast();
+}
+
+// The broadcast address of the sender's own subnet, where no interface has it.
+bool is_for_subnet(const Visit& visit, EniIndex sender) {
+  const InterfaceRow* row = visit.policy().find_interface(sender);
+  const IpAddr destination = visit.facts().destination();
+  return row != nullptr && visit.policy().is_broadcast_of(row->subnet, destination) &&
+         visit.policy().owner_of(row->vpc, destination).is_none();
 }
 
 // DHCP of either family (SG-64): what the exempt list may let through though its addresses are
@@ -63,11 +73,9 @@ std::uint8_t ttl_of(const Visit& visit) {
                                                : wire_at<Ipv4Header>(network).ttl;
 }
 
+// False if it ends here; else one will be taken off.
 bool take_ttl(const Visit& visit) {
-  if (ttl_of(visit) <= 1) {
-    visit.drop_for(DropReason::TtlExpired);
-    return false;
-  }
+  if (ttl_of(visit) <= 1) return false;
   visit.packet().takes_ttl = true;
   return true;
 }
@@ -85,10 +93,7 @@ EniIndex owner_in_peers(const Visit& visit, VpcIndex vpc, const IpAddr& address,
 void route_to_interface(const Visit& visit, EniIndex eni) {
   const InterfaceRow* row = visit.policy().find_interface(eni);
   const NicIndex out = visit.context.topology.nic_of(eni);
-  if (row == nullptr || out.is_none()) {
-    visit.drop_for(DropReason::UnknownAddress);
-    return;
-  }
+  if (row == nullptr || out.is_none()) return visit.end_for(DropReason::UnknownAddress);
   visit.set_end(Direction::Ingress, eni);
   visit.packet().out = out;
   visit.packet().is_rewritten = true;
@@ -99,31 +104,21 @@ void route_to_interface(const Visit& visit, EniIndex eni) {
 void route_to_uplink(const Visit& visit, VpcIndex vpc) {
   const NicIndex out = visit.context.topology.uplink_of(vpc);
   if (out.is_none() || visit.facts().destination().is_link_local()) {
-    visit.drop_for(DropReason::NoRoute);
-    return;
+    return visit.end_for(DropReason::NoRoute);
   }
   const NicInfo& uplink = visit.context.nic(out);
   for (const InterfaceAddress& own : uplink.config.addresses) {
-    if (own.address == visit.facts().destination()) {
-      visit.drop_for(DropReason::ToAppliance);
-      return;
-    }
+    if (own.address == visit.facts().destination()) return visit.end_for(DropReason::ToAppliance);
   }
   const Family family = visit.facts().family();
   bool has_gateway = false;
   for (const IpAddr& address : uplink.config.gateways) {
     has_gateway = has_gateway || address.family() == family;
   }
-  if (!has_gateway) {
-    visit.drop_for(DropReason::NoRoute);
-    return;
-  }
-  if (!take_ttl(visit)) return;
+  if (!has_gateway) return visit.end_for(DropReason::NoRoute);
+  if (!take_ttl(visit)) return visit.end_for(DropReason::TtlExpired);
   const MacAddr gateway = gateway_mac(uplink, family);
-  if (gateway.is_zero()) {
-    visit.drop_for(DropReason::NoNeighbor);
-    return;
-  }
+  if (gateway.is_zero()) return visit.end_for(DropReason::NoNeighbor);
   visit.packet().out = out;
   visit.packet().is_rewritten = true;
   visit.packet().destination_mac = gateway;
@@ -137,7 +132,11 @@ void locate_from_interface(const Visit& visit) {
   const IpAddr destination = visit.facts().destination();
   visit.set_end(Direction::Egress, row->eni);
   const bool is_spoof = is_spoofed(visit.context, visit.burst, visit.i);
-  if (is_for_many(visit) || visit.ethernet().destination.is_group()) {
+  if (is_dhcp(visit) && is_for_many(visit) && visit.ethernet().source == row->mac) {
+    return visit.end_for(DropReason::NoRoute);  // exempt, and no server is behind any port
+  }
+  if (is_for_many(visit) || visit.ethernet().destination.is_group() ||
+      is_for_subnet(visit, row->eni)) {
     // What nobody could have sent, or somebody else did, is not in the interface's log.
     if (is_spoof || cannot_be_source(source)) return visit.drop_for(DropReason::Multicast);
     return refuse(visit.context, visit.burst, visit.i, DropReason::Multicast, By::None);
@@ -150,7 +149,7 @@ void locate_from_interface(const Visit& visit) {
   EniIndex owner = visit.policy().owner_of(row->vpc, destination);
   if (owner.is_none()) owner = owner_in_peers(visit, row->vpc, destination, is_inside);
   if (!owner.is_none()) return route_to_interface(visit, owner);
-  if (is_inside) return visit.drop_for(DropReason::UnknownAddress);
+  if (is_inside) return visit.end_for(DropReason::UnknownAddress);
   route_to_uplink(visit, row->vpc);
 }
 
@@ -175,7 +174,8 @@ void locate_from_uplink(const Visit& visit) {
     if (owner.is_none()) owner = visit.policy().owner_of(vpc, destination);
   }
   if (owner.is_none()) return visit.drop_for(DropReason::UnknownAddress);
-  if (take_ttl(visit)) route_to_interface(visit, owner);
+  if (!take_ttl(visit)) return visit.drop_for(DropReason::TtlExpired);
+  route_to_interface(visit, owner);
 }
 
 // Nobody's packet on a bump in the wire.
@@ -192,7 +192,8 @@ void locate_on_bump(const Visit& visit) {
   const EniIndex receiver = visit.policy().owner_of(destination);
   const bool is_outside = config.role == NicRole::Outside;
   const bool is_group = config.source_check && visit.ethernet().destination.is_group();
-  const bool is_many = (is_for_many(visit) || is_group) && !is_dhcp(visit);
+  const bool is_many =
+      ((is_for_many(visit) || is_group) && !is_dhcp(visit)) || is_for_subnet(visit, sender);
   if (is_spoofed(visit.context, visit.burst, visit.i)) {
     return visit.drop_for(is_many ? DropReason::Multicast : DropReason::SourceCheck);
   }
@@ -259,10 +260,14 @@ void find_owner(WorkerContext& context, Burst& burst, std::size_t i) {
   if (owner != context.config.index.value()) hand_over(context, burst, i, owner);
 }
 
-// The addresses of a VPC come from its interfaces, never by its uplink.
+// The addresses of a VPC and of its peers come from interfaces, never by an uplink: what is sent to
+// them is never routed there either.
 bool is_of_vpcs(const PolicySnapshot& policy, const NicConfig& uplink, const IpAddr& source) {
   for (VpcIndex vpc : uplink.vpcs) {
-    if (!policy.owner_of(vpc, source).is_none()) return true;
+    if (policy.vpc_contains(vpc, source)) return true;
+    for (VpcIndex peer : policy.peers_of(vpc)) {
+      if (policy.vpc_contains(peer, source)) return true;
+    }
   }
   return false;
 }

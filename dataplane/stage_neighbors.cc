@@ -9,8 +9,10 @@ namespace sluice {
 namespace {
 
 constexpr std::uint64_t kCellIsSet = std::uint64_t{1} << 48;
+constexpr std::uint64_t kCellIsFresh = std::uint64_t{1} << 49;  // heard since it was asked last
 constexpr std::uint64_t kUnresolvedMs = 1'000;
 constexpr std::uint64_t kRefreshMs = 30'000;
+constexpr unsigned kUnansweredMax = 3;  // then the gateway is taken for gone
 constexpr IpAddr kRouterLinkLocal = IpAddr::v6(0xfe80000000000000u, 1);
 
 std::atomic<std::uint64_t>& cell_of(const NicInfo& nic, Family family) {
@@ -20,7 +22,7 @@ std::atomic<std::uint64_t>& cell_of(const NicInfo& nic, Family family) {
 std::uint64_t cell_value(const MacAddr& mac) {
   std::uint64_t word = 0;
   for (std::uint8_t byte : mac.bytes) word = word << 8 | byte;
-  return word | kCellIsSet;
+  return word | kCellIsSet | kCellIsFresh;
 }
 
 const MacAddr& frame_source(const Burst& burst, std::size_t i) {
@@ -64,7 +66,8 @@ void meet_interface(WorkerContext& context, Burst& burst, std::size_t i,
   const bool is_answered =
       query.kind == NeighborQuery::Kind::Request && query.sender != query.target &&
       context.policy->owner_of(row->vpc, query.target) != row->eni &&
-      (query.target == kRouterLinkLocal || context.policy->vpc_contains(row->vpc, query.target));
+      (query.target == kRouterLinkLocal ||
+       (!query.target.is_link_local() && context.policy->vpc_contains(row->vpc, query.target)));
   if (is_answered) return answer(context, burst, i);
   burst.packets[i].fate = Fate::Consume;
 }
@@ -74,6 +77,13 @@ bool is_interface_of(const WorkerContext& context, const NicConfig& config, cons
     if (!context.policy->owner_of(vpc, address).is_none()) return true;
   }
   return false;
+}
+
+// A reply, or the request by which a gateway makes itself known (RFC 5227, 3: it asks for its own
+// address).
+bool tells_gateway(const NeighborQuery& query) {
+  return query.kind == NeighborQuery::Kind::Reply ||
+         (query.kind == NeighborQuery::Kind::Request && query.sender == query.target);
 }
 
 void learn(const NicInfo& nic, const NeighborQuery& query) {
@@ -93,7 +103,7 @@ void meet_uplink(WorkerContext& context, Burst& burst, std::size_t i, const Neig
     return drop(context, burst, i, DropReason::SourceCheck);
   }
   burst.packets[i].fate = Fate::Consume;
-  if (query.kind == NeighborQuery::Kind::Reply) return learn(nic, query);
+  if (tells_gateway(query)) return learn(nic, query);
   if (query.kind != NeighborQuery::Kind::Request) return;
   bool is_own = false;
   for (const InterfaceAddress& own : nic.config.addresses) {
@@ -152,15 +162,24 @@ std::optional<IpAddr> own_address(const NicConfig& config, Family family) {
 void ask_gateway(WorkerContext& context, NicIndex index, const IpAddr& gateway) {
   const NicInfo& nic = context.nic(index);
   const bool is_v4 = gateway.is_v4();
-  std::uint64_t& asked_ms = context.gateway_timers[index.value()].asked_ms[is_v4 ? 0 : 1];
-  const bool is_known = !gateway_mac(nic, gateway.family()).is_zero();
+  GatewayTimer& timer = context.gateway_timers[index.value()];
+  std::uint64_t& asked_ms = timer.asked_ms[is_v4 ? 0 : 1];
+  unsigned& unanswered = timer.unanswered[is_v4 ? 0 : 1];
+  std::atomic<std::uint64_t>& cell = cell_of(nic, gateway.family());
+  std::uint64_t known = cell.load(std::memory_order_relaxed);
+  if ((known & kCellIsFresh) != 0) unanswered = 0;
+  const bool is_sure = known != 0 && unanswered == 0;
   // One is added so that "never" differs from "in the first millisecond".
   const std::uint64_t now_ms = context.clock.now_ms() + 1;
-  if (asked_ms != 0 && now_ms - asked_ms < (is_known ? kRefreshMs : kUnresolvedMs)) return;
+  if (asked_ms != 0 && now_ms - asked_ms < (is_sure ? kRefreshMs : kUnresolvedMs)) return;
+  // What an answer stores meanwhile stays: then the exchange fails.
+  const std::uint64_t stale = unanswered < kUnansweredMax ? known & ~kCellIsFresh : 0;
+  cell.compare_exchange_strong(known, stale, std::memory_order_relaxed);
   const auto own = own_address(nic.config, gateway.family());
   Frame frame;
   if (!own || !context.io.allocate(frame)) return;
   asked_ms = now_ms;
+  ++unanswered;
   if (is_v4) {
     write_arp_request(frame, nic.mac, *own, gateway);
   } else {

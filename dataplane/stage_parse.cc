@@ -3,6 +3,7 @@
 #include "base/cache_line.h"
 #include "dataplane/flow_report.h"
 #include "dataplane/parse.h"
+#include "dataplane/stage_fragments.h"
 #include "dataplane/wire.h"
 
 namespace sluice {
@@ -28,6 +29,7 @@ void parse(WorkerContext& context, Burst& burst) {
     const DropReason reason =
         parse_frame({frame.data, frame.contiguous}, frame.length, burst.facts[i]);
     if (reason != DropReason::None) {
+      if (condemn_elsewhere(context, burst, i)) continue;
       drop(context, burst, i, reason);
     } else if (has_stray_tag(context, burst, i)) {
       drop(context, burst, i, DropReason::Vlan);

@@ -24,8 +24,9 @@ PacketState& add_packet(Burst& burst, const Frame& frame, NicIndex nic) {
   return burst.packets[i];
 }
 
+// `is_over`: nobody judges them any more.
 void take_back(WorkerContext& context, Burst& burst,
-               std::span<const FragmentTable::Released> released) {
+               std::span<const FragmentTable::Released> released, bool is_over) {
   for (const auto& entry : released) {
     const HeldPacket held = context.held.take(entry.held);
     PacketState& packet = add_packet(burst, held.frame, held.nic);
@@ -36,9 +37,13 @@ void take_back(WorkerContext& context, Burst& burst,
     packet.hint.destination_port = entry.answer.destination_port;
     const bool passes =
         entry.answer.kind == FragmentAnswer::Kind::Follow && entry.answer.first_passed;
-    if (passes) continue;
+    if (passes && !is_over) continue;
     const std::size_t i = burst.count - 1;
     parse_frame({held.frame.data, held.frame.contiguous}, held.frame.length, burst.facts[i]);
+    if (passes) {
+      drop(context, burst, i, DropReason::Stopped);
+      continue;
+    }
     const bool is_refused = entry.answer.kind == FragmentAnswer::Kind::Follow;
     drop(context, burst, i, is_refused ? DropReason::FragmentRefused : entry.answer.reason);
   }
@@ -75,7 +80,7 @@ void receive_released(WorkerContext& context, Burst& burst) {
   if (context.held.size() == 0) return;
   std::array<FragmentTable::Released, kBurstMax> released;
   const std::size_t count = context.fragments.release(burst.now.tick_ms, released);
-  take_back(context, burst, std::span(released).first(count));
+  take_back(context, burst, std::span(released).first(count), false);
 }
 
 void receive_abandoned(WorkerContext& context, Burst& burst) {
@@ -83,7 +88,7 @@ void receive_abandoned(WorkerContext& context, Burst& burst) {
   if (context.held.size() == 0) return;
   std::array<FragmentTable::Released, kBurstMax> released;
   const std::size_t count = context.fragments.release_all(released);
-  take_back(context, burst, std::span(released).first(count));
+  take_back(context, burst, std::span(released).first(count), true);
 }
 
 }  // namespace sluice

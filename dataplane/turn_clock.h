@@ -1,10 +1,13 @@
 #pragma once
 
-// Unix time for one worker: a read of the processor's counter per turn instead of a call of the
-// kernel's clock. Once a second it looks at the real clock and changes its pace so that the
-// difference is gone some seconds later. It never goes back: where the real clock was set back, it
-// runs slower until the real one has caught up; where that was set forward by more than a second,
-// it follows at once.
+// Time for one worker: a read of the processor's counter per turn instead of a call of the kernel's
+// clock. Once a second it looks at the real clock and changes its pace so that the difference is
+// gone some seconds later.
+//
+// What it tells runs on evenly, since timers hang on it: flows must not end because somebody set
+// the clock. Where the real clock was set forward by more than a second, that is told apart, as an
+// offset to add for Unix time; where it was set back, this one runs slower until the real one has
+// caught up. Neither ever goes back.
 //
 // Pure: counter and clock come in as arguments, so tests can bring theirs. One thread.
 
@@ -28,19 +31,23 @@ class TurnClock {
     const auto passed = static_cast<unsigned __int128>(ticks - base_ticks_) * scale_;
     return base_ns_ + static_cast<std::uint64_t>(passed >> kScaleBits);
   }
+  // How far the real clock was set forward since the start: at() + offset_ns() is Unix time.
+  std::uint64_t offset_ns() const { return offset_ns_; }
 
   // True about once a second: align() is due.
   bool is_due(std::uint64_t ticks) const { return ticks - base_ticks_ >= ticks_per_second_; }
 
   // Sets the pace of the coming second by the real clock.
   void align(std::uint64_t ticks, UnixNanos real_ns) {
-    const UnixNanos mine = at(ticks);
-    const auto error_ns = static_cast<std::int64_t>(real_ns - mine);
+    base_ns_ = at(ticks);
     base_ticks_ = ticks;
-    base_ns_ = error_ns > kStepNs ? real_ns : mine;
-    const std::int64_t left_ns = error_ns > kStepNs ? 0 : error_ns;
+    auto error_ns = static_cast<std::int64_t>(real_ns - base_ns_ - offset_ns_);
+    if (error_ns > kStepNs) {
+      offset_ns_ += static_cast<std::uint64_t>(error_ns);
+      error_ns = 0;
+    }
     // A quarter of the difference a second: measurement noise is damped, drift is followed.
-    const std::int64_t change_ns = std::clamp(left_ns / 4, -kSlowestNs, kStepNs);
+    const std::int64_t change_ns = std::clamp(error_ns / 4, -kSlowestNs, kStepNs);
     set_pace(kNanosPerSecond + static_cast<std::uint64_t>(change_ns));
   }
 
@@ -58,6 +65,7 @@ class TurnClock {
   std::uint64_t ticks_per_second_;
   std::uint64_t base_ticks_;
   UnixNanos base_ns_;
+  std::uint64_t offset_ns_ = 0;
   std::uint64_t scale_ = 0;  // nanoseconds told per tick, with kScaleBits behind the point
 };
 

@@ -163,9 +163,9 @@ Worker::Worker(const WorkerConfig& config, const WorkerLinks& links, PacketIo& i
 
 Worker::~Worker() = default;
 
-std::size_t Worker::turn(UnixNanos now) {
+std::size_t Worker::turn(UnixNanos now, std::uint64_t offset_ns) {
   WorkerContext& context = *context_;
-  context.clock.advance(now);
+  context.clock.advance(now, offset_ns);
   const Published<PolicySnapshot> nothing;
   const Section<PolicySnapshot> section(context.links.policy == nullptr ? nothing
                                                                         : *context.links.policy);
@@ -183,10 +183,10 @@ std::size_t Worker::turn(UnixNanos now) {
   return context.request == nullptr ? worked : worked + 1;
 }
 
-bool Worker::finish(UnixNanos now) {
+bool Worker::finish(UnixNanos now, std::uint64_t offset_ns) {
   WorkerContext& context = *context_;
   if (context.is_finished) return true;
-  context.clock.advance(now);
+  context.clock.advance(now, offset_ns);
   context.sweep.begin_turn(context);
   drop_inboxes(context);
   drop_held(context);

@@ -24,9 +24,9 @@ namespace sluice {
 struct Burst;          // dataplane/burst.h
 struct WorkerContext;  // dataplane/worker_context.h: all that stages read and write
 
-// The MAC addresses of an uplink's gateways, one of each family: bit 48 set and the address in the
-// low 48 bits, 0 if not resolved. Written by the worker that the answer reaches, read by all, both
-// relaxed: the word is complete in itself.
+// The MAC addresses of an uplink's gateways, one of each family: the address in the low 48 bits and
+// two marks above it, 0 if not resolved. Written by the worker that the answer reaches and by the
+// one that asks, read by all, relaxed: the word is complete in itself.
 struct GatewayCells {
   std::atomic<std::uint64_t> ipv4{0};
   std::atomic<std::uint64_t> ipv6{0};
@@ -100,13 +100,14 @@ class Worker {
   ~Worker();
 
   // One turn: poll every device once, run the pipeline over what came, take handed-over packets,
-  // tick timers, sweep the log, answer mail, report the quiescent state. `now` never goes back.
-  // Returns the number of packets worked on, one more while a request waits for its next step: at 0
-  // the worker may rest. Worker thread.
-  std::size_t turn(UnixNanos now);
+  // tick timers, sweep the log, answer mail, report the quiescent state. `now` never goes back
+  // and runs evenly; Unix time is `offset_ns` ahead of it, which only grows (turn_clock.h). Returns
+  // the number of packets worked on, one more while a request waits for its next step: at 0 the
+  // worker may rest. Worker thread.
+  std::size_t turn(UnixNanos now, std::uint64_t offset_ns = 0);
   // The last turn: sends every delta to the ring, drops what is held (reason: stopped or
   // fragment-timeout), ends every flow. Call until it returns true (the ring may be full).
-  bool finish(UnixNanos now);
+  bool finish(UnixNanos now, std::uint64_t offset_ns = 0);
   // When no worker takes turns any more: drops what others handed over after finish(), and mends
   // the counters of a packet that was counted as sent by `out` and that no device took. Both count
   // it as stopped. Any one thread.

@@ -34,6 +34,7 @@ struct TransmitBatch {
 // When an uplink asked for its gateways' MAC addresses last.
 struct GatewayTimer {
   std::array<std::uint64_t, 2> asked_ms{};  // IPv4, IPv6; 0: never
+  std::array<unsigned, 2> unanswered{};     // asked so often since it was heard
 };
 
 struct WorkerContext {

@@ -36,6 +36,7 @@ class TurnTime {
       clock_.align(ticks, unix_now());
     return clock_.at(ticks);
   }
+  std::uint64_t offset_ns() const { return clock_.offset_ns(); }
 
  private:
   TurnClock clock_;
@@ -44,7 +45,8 @@ class TurnTime {
 void poll(const WorkerThread& thread, TurnTime& time) {
   unsigned idle_turns = 0;
   while (thread.phase->load(std::memory_order_relaxed) == WorkerPhase::Running) {
-    const std::size_t packets = thread.worker->turn(time.now());
+    const UnixNanos now = time.now();
+    const std::size_t packets = thread.worker->turn(now, time.offset_ns());
     idle_turns = packets > 0 ? 0 : idle_turns + 1;
     if (thread.idle_sleep_us > 0 && idle_turns > kIdleTurnsMin) {
       std::this_thread::sleep_for(std::chrono::microseconds(thread.idle_sleep_us));
@@ -54,7 +56,9 @@ void poll(const WorkerThread& thread, TurnTime& time) {
 
 void flush(const WorkerThread& thread, TurnTime& time) {
   const auto deadline = std::chrono::steady_clock::now() + kFlushMax;
-  while (!thread.worker->finish(time.now())) {
+  for (;;) {
+    const UnixNanos now = time.now();
+    if (thread.worker->finish(now, time.offset_ns())) return;
     if (std::chrono::steady_clock::now() > deadline) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

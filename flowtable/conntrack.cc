@@ -73,14 +73,23 @@ TrackOutcome take_step(FlowState& state, const TrackedPacket& packet, TcpEvent e
   return outcome;
 }
 
+// The peer answers a SYN within an open connection by the RST of a host that knows of no such
+// connection (RFC 9293, 3.10.7.1): its initiator is waiting for that, and looks at the numbers.
+bool refuses_challenge(const FlowState& state, const TrackedPacket& packet) {
+  return (state.tcp_marks & FlowState::kChallenged) != 0 && !is_original(state, packet) &&
+         has_flag(packet, TcpFlags::kAck);
+}
+
 TrackOutcome track_reset(FlowState& state, const TrackedPacket& packet) {
   if (state.flow_phase() == FlowPhase::Closed) return refuse(DropReason::Closed);
   SegmentFit fit = fit_of(state, packet);
   if (state.flow_phase() == FlowPhase::SynSent && !is_original(state, packet)) {
     fit = reset_answers_syn(state, packet) ? SegmentFit::Exact : SegmentFit::Within;
   }
-  if (fit == SegmentFit::Outside) return refuse(DropReason::OutOfWindow);
-  if (fit == SegmentFit::Within) return ignore();
+  if (fit == SegmentFit::Outside && !refuses_challenge(state, packet)) {
+    return refuse(DropReason::OutOfWindow);
+  }
+  if (fit != SegmentFit::Exact) return ignore();
   return take_step(state, packet, TcpEvent::Rst);
 }
 
@@ -137,10 +146,23 @@ TrackOutcome track_syn(FlowState& state, const TrackedPacket& packet) {
   return outcome;
 }
 
+// Both sides have said that they are done, and know it: what was sent before may come once more,
+// nothing beyond it (FL-12). Only a FIN that comes again begins the wait anew (RFC 9293, 3.10.7.4).
+TrackOutcome track_after_close(FlowState& state, const TrackedPacket& packet) {
+  const auto own = static_cast<std::size_t>(packet.direction);
+  if (sequence_before(state.sequence_end[own], segment_end(packet))) {
+    return refuse(DropReason::Closed);
+  }
+  TrackOutcome outcome;
+  outcome.refreshes = has_flag(packet, TcpFlags::kFin);
+  return outcome;
+}
+
 TrackOutcome track_segment(FlowState& state, const TrackedPacket& packet, bool strict) {
   const FlowPhase phase = state.flow_phase();
   const bool fin = has_flag(packet, TcpFlags::kFin);
   if (phase == FlowPhase::Closed) return refuse(DropReason::Closed);
+  if (phase == FlowPhase::TimeWait) return track_after_close(state, packet);
   if (phase == FlowPhase::SynSent && !is_original(state, packet)) {
     // Not an answer to our SYN: it says nothing about this connection.
     const TrackOutcome outcome = take_step(state, packet, fin ? TcpEvent::Fin : TcpEvent::Ack);

@@ -16,7 +16,8 @@ namespace sluice {
 // tcp, udp: ports. ICMP queries (echo …): both ports are the identifier (CT-26); within the table
 // `icmp_type` is the type that travels towards the interface, so that two pings with one
 // identifier, one from each side, are two flows; in views and deltas it is the request's. Other
-// ICMP: local_port is type << 8 | code. Other protocols: ports 0 (CT-2).
+// ICMP: local_port is type << 8 | code, and within the table `icmp_type` tells the one direction in
+// which it travels. Other protocols: ports 0 (CT-2).
 struct FlowTuple {
   EniIndex eni;
   Proto proto = Proto::Tcp;

@@ -49,6 +49,16 @@ bool PolicySnapshot::vpc_contains(VpcIndex vpc, const IpAddr& address) const {
   return vpc.value() < tables_->vpcs.size() && tables_->vpcs[vpc.value()].contains(address);
 }
 
+bool PolicySnapshot::is_broadcast_of(SubnetIndex subnet, const IpAddr& address) const {
+  if (!address.is_v4() || subnet.value() >= tables_->subnets.size()) return false;
+  for (const Cidr& cidr : tables_->subnets[subnet.value()].cidrs) {
+    if (cidr.family() != Family::Ipv4 || cidr.length() > 30) continue;
+    const std::uint32_t hosts = 0xffffffffu >> cidr.length();
+    if (address.v4_value() == (cidr.address().v4_value() | hosts)) return true;
+  }
+  return false;
+}
+
 std::span<const VpcIndex> PolicySnapshot::peers_of(VpcIndex vpc) const {
   if (vpc.value() >= tables_->vpcs.size()) return {};
   return tables_->vpcs[vpc.value()].peers;

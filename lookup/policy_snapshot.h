@@ -61,6 +61,9 @@ class PolicySnapshot {
   bool has_shared_addresses() const;
   // True if the address lies in one of the VPC's blocks.
   bool vpc_contains(VpcIndex vpc, const IpAddr& address) const;
+  // True if it is the last address of one of the subnet's IPv4 blocks, none of which is a host or a
+  // link of two (RFC 3021).
+  bool is_broadcast_of(SubnetIndex subnet, const IpAddr& address) const;
   // VPCs joined to this one by a peering.
   std::span<const VpcIndex> peers_of(VpcIndex vpc) const;
   // Memory held by the snapshot, in bytes.

@@ -95,7 +95,7 @@ TEST(PacketNaming, names_an_unasked_answer_apart_from_every_query) {
     const Packet pong = Packet().ip("198.51.100.7", "10.0.1.10").icmp(0, 0, identifier);
     const PacketFacts facts = facts_of(pong);
     ASSERT_TRUE(is_icmp_answer(facts));
-    const FlowTuple unasked = unasked_tuple_of(facts, kEni, Direction::Ingress);
+    const FlowTuple unasked = one_way_tuple_of(facts, kEni, Direction::Ingress);
     const FlowTuple query = flow_tuple_of(facts, kEni, Direction::Ingress);
     EXPECT_FALSE(Ipv4FlowKey::from(unasked) == Ipv4FlowKey::from(query));
   }

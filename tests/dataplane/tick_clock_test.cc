@@ -47,5 +47,23 @@ TEST(TickClock, stays_right_when_ticks_wrap_after_49_days) {
   EXPECT_EQ(clock.window_of(0xffffffffu - 47'400), clock.window_begin_s() - 60);
 }
 
+TEST(TickClock, counts_evenly_while_somebody_sets_the_clock_forward) {
+  TickClock clock(kStart);
+  clock.advance(kStart + 10 * kNanosPerSecond);
+  const std::uint64_t step_ns = 600 * kNanosPerSecond;
+  clock.advance(kStart + 11 * kNanosPerSecond, step_ns);
+  EXPECT_EQ(clock.moment().tick_ms, 41'000u) << "no timer sees it";
+  EXPECT_EQ(clock.moment().unix_ns, kStart + 11 * kNanosPerSecond + step_ns);
+  EXPECT_EQ(clock.window_begin_s(), 1'718'000'580u) << "the log's windows follow";
+  EXPECT_TRUE(clock.is_before_window(40'999));
+  EXPECT_FALSE(clock.is_before_window(41'000));
+  EXPECT_EQ(clock.window_of(40'999), 1'717'999'980u) << "as it was told then";
+  EXPECT_EQ(clock.window_of(41'000), 1'718'000'580u);
+  clock.advance(kStart + 31 * kNanosPerSecond, step_ns);
+  EXPECT_EQ(clock.window_begin_s(), 1'718'000'640u);
+  EXPECT_TRUE(clock.is_before_window(59'999));
+  EXPECT_FALSE(clock.is_before_window(60'000));
+}
+
 }  // namespace
 }  // namespace sluice

@@ -261,6 +261,19 @@ TEST(Ping, unasked_answer_needs_a_rule_and_lends_no_way_back) {
   scene.publish();
   EXPECT_EQ(scene.send(Packet().ip(kClient, kWeb4).icmp(0, 0, 77)).ingress.by, By::Rule);
   EXPECT_EQ(scene.send(Packet().ip(kWeb4, kClient).icmp(8, 0, 77)).reason, DropReason::NoRule);
+  EXPECT_EQ(scene.send(Packet().ip(kWeb4, kClient).icmp(0, 0, 77)).reason, DropReason::NoRule)
+      << "nor does it let an answer out that nobody asked for";
+  EXPECT_EQ(scene.send(Packet().ip(kClient, kWeb4).icmp(0, 0, 78)).ingress.by, By::Flow);
+}
+
+TEST(OtherIcmp, lends_no_way_back) {
+  Scene scene(Wiring::Replay);
+  scene.allow_in(0, kIcmp, 3, -1, "198.51.100.0/24");
+  scene.publish();
+  EXPECT_EQ(scene.send(Packet().ip(kClient, kWeb4).icmp(3, 1)).ingress.by, By::Rule);
+  EXPECT_EQ(scene.send(Packet().ip(kClient, kWeb4).icmp(3, 1)).ingress.by, By::Flow);
+  EXPECT_EQ(scene.send(Packet().ip(kWeb4, kClient).icmp(3, 1)).reason, DropReason::NoRule);
+  EXPECT_EQ(scene.flow_count(), 1u);
 }
 
 TEST(Ping, of_both_sides_with_one_identifier_are_two) {

@@ -222,6 +222,30 @@ TEST(IcmpErrors, about_a_live_flow_pass_from_any_router) {
   EXPECT_EQ(scene.flow_count(), 1u) << "they make no flow";
 }
 
+TEST(IcmpErrors, about_a_flow_that_a_policy_change_ended_need_a_rule) {
+  for (const auto how : {&InterfaceInput::flush_before, &InterfaceInput::rejudge_before}) {
+    ErrorScene scene;
+    scene.policy.groups[0].rules.clear();
+    scene.interface(kWeb).*how = scene.policy.generation.next();
+    scene.publish();
+    EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 28)).reason,
+              DropReason::NoRule);
+  }
+}
+
+TEST(IcmpErrors, of_the_other_family_are_not_related) {
+  ErrorScene scene;
+  Bytes frame = ErrorScene::error(3, 0).quote(scene.reply, 28).build();
+  const std::span<std::uint8_t> header = std::span(frame).subspan(14, 20);
+  header[9] = kIcmpv6;  // in an IPv4 packet
+  frame[34] = 1;        // destination unreachable there
+  header[10] = header[11] = 0;
+  const auto sum = static_cast<std::uint16_t>(~checksum_sum(header));
+  header[10] = static_cast<std::uint8_t>(sum >> 8);
+  header[11] = static_cast<std::uint8_t>(sum);
+  EXPECT_EQ(scene.send(0, frame).reason, DropReason::NoRule);
+}
+
 TEST(IcmpErrors, do_not_keep_their_flow_alive) {
   ErrorScene scene;
   scene.wait_s(15);

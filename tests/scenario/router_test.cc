@@ -96,6 +96,69 @@ TEST(Router, drops_addresses_that_nobody_owns) {
   EXPECT_EQ(scene.send(0, scene.web_to("169.254.10.10")).reason, DropReason::NoRoute);
 }
 
+TEST(Router, judges_what_goes_nowhere_as_on_its_way) {
+  RouterScene scene;
+  const Outcome allowed = scene.send(0, scene.web_to("10.0.1.99"));
+  EXPECT_EQ(allowed.reason, DropReason::UnknownAddress);
+  EXPECT_EQ(allowed.egress.by, By::Rule);
+  scene.policy.groups[0].rules.clear();
+  scene.publish();
+  for (const char* nowhere : {"10.0.1.98", "169.254.10.10", "192.0.2.2"}) {
+    EXPECT_EQ(scene.send(0, scene.web_to(nowhere)).reason, DropReason::NoRule) << nowhere;
+  }
+  EXPECT_EQ(scene.send(0, scene.web_to(kClient).ttl(1)).reason, DropReason::NoRule);
+  EXPECT_EQ(scene.counters(kWeb).drops[static_cast<std::size_t>(DropReason::NoRule)], 4u);
+}
+
+TEST(Router, takes_nothing_of_a_vpc_or_its_peers_by_the_uplink) {
+  RouterScene scene;
+  VpcInput peer;
+  peer.index = VpcIndex(1);
+  peer.cidrs = {*Cidr::parse("10.7.0.0/16")};
+  peer.peers = {VpcIndex(0)};
+  scene.policy.vpcs.push_back(peer);
+  scene.policy.vpcs[0].peers = {VpcIndex(1)};
+  scene.publish();
+  for (const char* inside : {"10.0.9.9", "10.7.1.1", "fd00:10::9"}) {
+    const bool is_v4 = IpAddr::parse(inside)->is_v4();
+    const Packet packet =
+        Packet().mac(kGatewayMac, kDbMac).ip(inside, is_v4 ? kWeb4 : kWeb6).udp(1, 2);
+    EXPECT_EQ(scene.send(kUplink, packet).reason, DropReason::SourceCheck) << inside;
+  }
+  EXPECT_TRUE(scene.send(kUplink, scene.outside_to(kWeb4)).passed());
+}
+
+TEST(Router, knows_the_broadcast_address_of_a_subnet) {
+  RouterScene scene;
+  EXPECT_EQ(scene.send(0, scene.web_to("10.0.1.255")).reason, DropReason::Multicast);
+  EXPECT_EQ(scene.send(0, scene.web_to("10.0.2.255")).reason, DropReason::UnknownAddress)
+      << "of another subnet";
+  scene.interface(kApp).addresses.push_back(*IpAddr::parse("10.0.1.255"));
+  scene.publish();
+  EXPECT_TRUE(scene.send(0, scene.web_to("10.0.1.255")).passed()) << "an interface has it";
+}
+
+TEST(Router, has_no_way_for_dhcp_that_is_exempt) {
+  RouterScene scene;
+  scene.policy.exempt = ExemptProfile::Aws;
+  scene.policy.groups[0].rules.clear();
+  scene.publish();
+  const Packet discover =
+      Packet().mac(kWebMac, "ff:ff:ff:ff:ff:ff").ip("0.0.0.0", "255.255.255.255").udp(68, 67);
+  const Outcome outcome = scene.send(0, discover);
+  EXPECT_EQ(outcome.reason, DropReason::NoRoute);
+  EXPECT_EQ(outcome.egress.by, By::Exempt);
+}
+
+TEST(Router, drops_a_frame_that_is_longer_than_the_mtu_though_its_packet_is_not) {
+  RouterScene scene;
+  Bytes frame = scene.web_to(kDb4).build();
+  frame.resize(3'000);
+  EXPECT_EQ(scene.send(0, frame).reason, DropReason::TooBig);
+  frame.resize(64);
+  EXPECT_TRUE(scene.send(0, frame).passed()) << "padded";
+}
+
 TEST(Router, drops_what_leaves_a_vpc_without_uplink) {
   RouterScene scene;
   VpcInput lonely;
@@ -111,7 +174,6 @@ TEST(Router, drops_what_leaves_a_vpc_without_uplink) {
   web.vpc = VpcIndex(1);
   web.subnet = SubnetIndex(2);
   web.addresses = {*IpAddr::parse("10.9.0.10")};
-  web.groups.clear();
   scene.publish();
   const Packet packet = Packet().mac(kWebMac, kDbMac).ip("10.9.0.10", kClient).udp(1, 2);
   EXPECT_EQ(scene.send(0, packet).reason, DropReason::NoRoute);
@@ -257,8 +319,29 @@ TEST(Router, asks_for_the_gateway_every_second_and_later_every_half_minute) {
   scene.take_sent();
   scene.wait_s(25);
   EXPECT_EQ(scene.take_sent().size(), 0u);
-  scene.wait_s(10);
+  scene.wait_s(5.5);
   EXPECT_EQ(scene.take_sent().size(), 2u);
+  scene.learn_gateways();
+  scene.take_sent();
+  scene.wait_s(25);
+  EXPECT_EQ(scene.take_sent().size(), 0u);
+}
+
+TEST(Router, forgets_a_gateway_that_answers_no_more) {
+  RouterScene scene;
+  scene.wait_s(30);
+  EXPECT_FALSE(scene.worker().neighbor(NicIndex(3), Family::Ipv4).is_zero()) << "asked again";
+  scene.wait_s(6);
+  EXPECT_TRUE(scene.worker().neighbor(NicIndex(3), Family::Ipv4).is_zero());
+  EXPECT_EQ(scene.send(0, scene.web_to(kClient)).reason, DropReason::NoNeighbor);
+  scene.learn_gateways();
+  EXPECT_TRUE(scene.send(0, scene.web_to(kClient)).passed());
+}
+
+TEST(Router, follows_a_gateway_that_makes_itself_known) {
+  RouterScene scene;
+  scene.send(kUplink, arp(1, "02:99:00:00:00:02", "192.0.2.1", "192.0.2.1"));
+  EXPECT_EQ(scene.worker().neighbor(NicIndex(3), Family::Ipv4).to_string(), "02:99:00:00:00:02");
 }
 
 TEST(Router, learns_the_gateway_from_nobody_else) {
@@ -286,6 +369,14 @@ TEST(Arp, is_answered_for_every_address_of_the_vpc_but_the_own) {
     EXPECT_EQ(mac_at(frame, 32).to_string(), kWebMac);
   }
   EXPECT_EQ(scene.send(0, arp(1, kWebMac, kWeb4, "172.16.0.1")).sent.size(), 0u);
+}
+
+TEST(Arp, of_link_local_addresses_is_not_answered_though_the_vpc_is_everything) {
+  RouterScene scene;
+  scene.policy.vpcs[0].cidrs = {*Cidr::parse("0.0.0.0/0"), *Cidr::parse("::/0")};
+  scene.publish();
+  EXPECT_EQ(scene.send(0, arp(1, kWebMac, "0.0.0.0", "169.254.7.7")).sent.size(), 0u);
+  EXPECT_EQ(scene.send(0, arp(1, kWebMac, kWeb4, "172.16.0.1")).sent.size(), 1u);
 }
 
 TEST(Arp, probe_for_the_own_address_is_not_answered) {
