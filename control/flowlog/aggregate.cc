@@ -152,17 +152,23 @@ void Aggregator::add_packets(const FlowDelta& delta) {
   if (!is_counted) sums.not_logged += delta.packets;
 }
 
+bool Aggregator::has_room(Verdict action) const {
+  if (records_pending_ >= config_.records_max) return false;
+  return action == Verdict::Accept || rejects_pending_ < config_.records_max / 2;
+}
+
 LogRecord* Aggregator::place_for(Log& log, Window& window, const LogRecord& record) {
   if (LogRecord* place = window.table.find(record)) {
     merge(*place, record);
     return place;
   }
-  if (records_pending_ >= config_.records_max) {
+  if (!has_room(record.action)) {
     ++records_refused_;
     mark_skipped(log, record.eni);
     return nullptr;
   }
   ++records_pending_;
+  if (record.action != Verdict::Accept) ++rejects_pending_;
   return &window.table.add(record);
 }
 
@@ -274,6 +280,7 @@ void Aggregator::settle(const ClosedWindow& window, const LogRecord& record, boo
     sums.pending -= record.law_packets;
     (is_written ? sums.written : sums.lost) += record.law_packets;
     --records_pending_;
+    if (record.action != Verdict::Accept) --rejects_pending_;
   }
   if (is_written || record.status == LogStatus::NoData) return;
   for (Log& log : logs_) {

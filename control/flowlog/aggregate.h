@@ -32,7 +32,9 @@ namespace sluice {
 
 struct AggregatorConfig {
   std::uint32_t worker_count = 1;
-  std::size_t records_max = 1u << 20;  // of all logs and open intervals together
+  // Of all logs and open intervals together. REJECT records take at most half of it: their flows
+  // are made up by whoever is refused, and must not leave accepted ones without a record.
+  std::size_t records_max = 1u << 20;
   HashKey key;
   bool writes_nodata = true;
 };
@@ -97,6 +99,7 @@ class Aggregator {
   };
 
   void add_packets(const FlowDelta& delta);
+  bool has_room(Verdict action) const;
   // Where the delta is to be added up, or null: there is no room.
   LogRecord* place_for(Log& log, Window& window, const LogRecord& record);
   Window& window_of(Log& log, std::uint32_t start_s);
@@ -117,6 +120,7 @@ class Aggregator {
   std::vector<std::uint32_t> closed_until_s_;  // by worker
   std::vector<std::array<ExportTally, 2>> tallies_;
   std::uint64_t records_pending_ = 0;
+  std::uint64_t rejects_pending_ = 0;  // those of them that are REJECT
   std::uint64_t records_refused_ = 0;
 };
 

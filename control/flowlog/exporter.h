@@ -27,7 +27,7 @@
 namespace sluice {
 
 struct ExporterConfig {
-  std::size_t records_max = 1u << 20;  // held at once, of all logs and intervals
+  std::size_t records_max = 1u << 20;  // held at once, see AggregatorConfig
   HashKey key;
 };
 
@@ -41,7 +41,7 @@ struct ExporterStats {
   std::uint64_t packets_not_logged = 0;
   std::uint64_t records_written = 0;  // lines, gaps included
   std::uint64_t records_pending = 0;
-  std::uint64_t records_lost_no_room = 0;  // records_max was reached (counted each time)
+  std::uint64_t records_lost_no_room = 0;  // found no place among records_max (counted each time)
   std::uint64_t records_lost_sink = 0;     // the file did not take them
 };
 

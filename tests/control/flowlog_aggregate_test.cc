@@ -147,6 +147,62 @@ TEST(FlowLogAggregate, counts_what_finds_no_room_and_writes_skipdata) {
   EXPECT_EQ(flows_in(windows).size(), 1u);
 }
 
+// Refused 5-tuples are chosen by whoever sends them: they must not crowd out accepted flows.
+TEST(FlowLogAggregate, keeps_half_of_its_room_from_refused_flows) {
+  AggregatorConfig config;
+  config.records_max = 8;
+  Aggregator aggregator = aggregator_of(plan_of({log_of("fl-1", 60)}, 2), config);
+  const auto add_flows = [&](std::uint32_t eni, Verdict action, std::uint32_t at_s) {
+    for (std::uint16_t port = 1; port <= 6; ++port) {
+      FlowDelta delta = packets_of(eni, Direction::Ingress, at_s, 1);
+      delta.action = action;
+      delta.tuple.remote_port = port;
+      aggregator.add(delta);
+    }
+  };
+  const auto counts = [](const std::vector<LogRecord>& records) {
+    std::map<Verdict, int> result;
+    for (const LogRecord& record : records) ++result[record.action];
+    return result;
+  };
+  for (const std::uint32_t at_s : {600u, 660u}) {
+    add_flows(0, Verdict::Drop, at_s);
+    add_flows(1, Verdict::Accept, at_s);
+    aggregator.add(closed_until(at_s + 60));
+    const auto windows = aggregator.take_closed();
+    const auto found = counts(flows_in(windows));
+    EXPECT_EQ(found.at(Verdict::Drop), 4) << "half of the room";
+    EXPECT_EQ(found.at(Verdict::Accept), 4) << "the rest of it";
+    for (const ClosedWindow& window : windows) {
+      for (const LogRecord& record : window.table.records()) {
+        aggregator.settle(window, record, true);
+      }
+    }
+  }
+  EXPECT_EQ(aggregator.records_refused(), 8u);
+  EXPECT_EQ(aggregator.tallies()[0][0].lost, 4u);
+  EXPECT_EQ(aggregator.tallies()[0][0].written, 8u);
+  EXPECT_EQ(aggregator.records_pending(), 0u);
+}
+
+TEST(FlowLogAggregate, leaves_its_whole_room_to_accepted_flows) {
+  AggregatorConfig config;
+  config.records_max = 4;
+  Aggregator aggregator = aggregator_of(plan_of({log_of("fl-1", 60)}, 2), config);
+  FlowDelta refused = packets_of(1, Direction::Ingress, 600, 1);
+  refused.action = Verdict::Drop;
+  for (std::uint16_t port = 1; port <= 4; ++port) {
+    FlowDelta accepted = packets_of(0, Direction::Ingress, 600, 1);
+    accepted.tuple.remote_port = port;
+    aggregator.add(accepted);
+  }
+  aggregator.add(refused);
+  EXPECT_EQ(aggregator.tallies()[0][0].lost, 0u);
+  EXPECT_EQ(aggregator.tallies()[1][0].lost, 1u);
+  aggregator.add(closed_until(660));
+  EXPECT_EQ(gaps_in(aggregator.take_closed()), std::vector<std::string>{"SKIPDATA 1 600"});
+}
+
 TEST(FlowLogAggregate, writes_skipdata_after_a_sink_that_failed) {
   Aggregator aggregator = aggregator_of(plan_of({log_of("fl-1", 60)}, 1));
   aggregator.add(packets_of(0, Direction::Ingress, 600, 3));
