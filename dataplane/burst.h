@@ -41,6 +41,7 @@ enum class FragmentPart : std::uint8_t {
   Whole,
   First,     // its verdict is the others' too
   Follower,  // ports are lent by the first; passes only where the first did
+  Refused,   // a follower whose first was refused: locate() says where it is, and refuses it
 };
 
 // What was said at one end of the packet's way: at the interface it comes from (Egress) or at the

@@ -52,13 +52,12 @@ bool is_ours(const WorkerContext& context, const Burst& burst, std::size_t i) {
          !context.policy->owner_of(facts.destination()).is_none();
 }
 
-void lend(Burst& burst, std::size_t i, Proto proto, std::uint16_t source_port,
-          std::uint16_t destination_port) {
+void lend(Burst& burst, std::size_t i, const FragmentHint& hint) {
   PacketFacts& facts = burst.facts[i];
-  facts.proto = proto;
-  facts.source_port = source_port;
-  facts.destination_port = destination_port;
-  burst.packets[i].part = FragmentPart::Follower;
+  facts.proto = hint.proto;
+  facts.source_port = hint.source_port;
+  facts.destination_port = hint.destination_port;
+  burst.packets[i].part = hint.is_refused ? FragmentPart::Refused : FragmentPart::Follower;
 }
 
 void obey(WorkerContext& context, Burst& burst, std::size_t i, const FragmentAnswer& answer) {
@@ -67,11 +66,7 @@ void obey(WorkerContext& context, Burst& burst, std::size_t i, const FragmentAns
       burst.packets[i].part = FragmentPart::First;
       return;
     case FragmentAnswer::Kind::Follow:
-      if (!answer.first_passed) {
-        drop(context, burst, i, DropReason::FragmentRefused);
-        return;
-      }
-      lend(burst, i, answer.proto, answer.source_port, answer.destination_port);
+      lend(burst, i, follower_hint(answer));
       return;
     case FragmentAnswer::Kind::Hold:
       burst.packets[i].fate = Fate::Hold;
@@ -129,9 +124,7 @@ void fragments(WorkerContext& context, Burst& burst) {
     }
     const FragmentHint& hint = burst.packets[i].hint;
     if (hint.is_judged) {
-      if (hint.is_follower) {
-        lend(burst, i, hint.proto, hint.source_port, hint.destination_port);
-      }
+      if (hint.is_follower) lend(burst, i, hint);
       continue;
     }
     if (!is_ours(context, burst, i)) continue;
@@ -144,6 +137,19 @@ void fragments(WorkerContext& context, Burst& burst) {
     }
     ask_table(context, burst, i);
   }
+}
+
+void refuse_follower(WorkerContext& context, Burst& burst, std::size_t i) {
+  const auto& ends = burst.packets[i].ends;
+  const Direction under_way = burst.direction;
+  for (const Direction direction : {Direction::Egress, Direction::Ingress}) {
+    if (!ends[static_cast<std::size_t>(direction)].present) continue;
+    burst.direction = direction;
+    refuse(context, burst, i, DropReason::FragmentRefused, By::None);
+    burst.direction = under_way;
+    return;
+  }
+  drop(context, burst, i, DropReason::FragmentRefused);
 }
 
 void settle_fragments(WorkerContext& context, Burst& burst) {

@@ -13,6 +13,9 @@
 namespace sluice {
 
 void fragments(WorkerContext& context, Burst& burst);
+// Drops a later fragment of a refused first one, once its ends are known: as a refusal of the end
+// next to the sender, by the ports of the first, so that it is counted and logged like that one.
+void refuse_follower(WorkerContext& context, Burst& burst, std::size_t i);
 // After the last end: tells the table whether first fragments passed.
 void settle_fragments(WorkerContext& context, Burst& burst);
 // A first fragment that the parser is about to drop condemns its train. Where another worker's

@@ -310,6 +310,8 @@ void locate(WorkerContext& context, Burst& burst) {
       continue;
     }
     locate_ip(visit);
+    const bool is_refused = burst.packets[i].part == FragmentPart::Refused;
+    if (is_refused && burst.is_pending(i)) refuse_follower(context, burst, i);
     const auto& ends = burst.packets[i].ends;
     if (burst.is_pending(i) && (ends[0].present || ends[1].present)) find_owner(context, burst, i);
   }

@@ -2,7 +2,8 @@
 
 // Which interfaces a packet concerns, where it goes, and whether it may come from where it came
 // (product, section 3, "Roles"). After it every pending packet has its ends, its way out, and the
-// hash of its conversation; those of another worker's conversations are handed over.
+// hash of its conversation; those of another worker's conversations are handed over, and fragments
+// whose first one was refused have been refused too.
 
 #include <cstddef>
 

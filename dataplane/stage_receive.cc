@@ -30,22 +30,18 @@ void take_back(WorkerContext& context, Burst& burst,
   for (const auto& entry : released) {
     const HeldPacket held = context.held.take(entry.held);
     PacketState& packet = add_packet(burst, held.frame, held.nic);
-    packet.hint.is_judged = true;
-    packet.hint.is_follower = true;
-    packet.hint.proto = entry.answer.proto;
-    packet.hint.source_port = entry.answer.source_port;
-    packet.hint.destination_port = entry.answer.destination_port;
-    const bool passes =
-        entry.answer.kind == FragmentAnswer::Kind::Follow && entry.answer.first_passed;
-    if (passes && !is_over) continue;
+    packet.hint = follower_hint(entry.answer);
+    const bool follows = entry.answer.kind == FragmentAnswer::Kind::Follow;
+    // A refused one is dropped where its ends are found.
+    if (follows && !is_over) continue;
     const std::size_t i = burst.count - 1;
     parse_frame({held.frame.data, held.frame.contiguous}, held.frame.length, burst.facts[i]);
-    if (passes) {
-      drop(context, burst, i, DropReason::Stopped);
-      continue;
+    if (!follows) {
+      drop(context, burst, i, entry.answer.reason);
+    } else {
+      const bool would_pass = entry.answer.first_passed;
+      drop(context, burst, i, would_pass ? DropReason::Stopped : DropReason::FragmentRefused);
     }
-    const bool is_refused = entry.answer.kind == FragmentAnswer::Kind::Follow;
-    drop(context, burst, i, is_refused ? DropReason::FragmentRefused : entry.answer.reason);
   }
 }
 

@@ -163,6 +163,33 @@ TEST_F(ReplayTest, keeps_the_order_of_packets_while_a_fragment_waits_for_its_fir
   expect_law(outcome);
 }
 
+TEST_F(ReplayTest, refuses_fragments_with_their_first_at_its_interface) {
+  const Bytes datagram = udp(40000, 54, 112);
+  const auto piece = [&](std::uint16_t unit, bool more) {
+    const auto begin = datagram.begin() + unit * 8;
+    const Bytes part(begin, more ? begin + 40 : datagram.end());
+    const auto fragment = static_cast<std::uint16_t>(unit | (more ? 0x2000 : 0));
+    return ethernet(ipv4("198.51.100.7", "10.0.1.10", Proto::Udp, part, {77, fragment, 64}));
+  };
+  const auto outcome = run(CaptureFile()
+                               .add(kT, piece(10, false))
+                               .add(kT + 1, piece(0, true))
+                               .add(kT + 2, piece(5, true)));
+  EXPECT_EQ(answers(), (Answers{"drop fragment-refused", "drop no-rule", "drop fragment-refused"}));
+  for (const nlohmann::json& verdict : verdicts()) {
+    const auto checks = verdict["checks"];
+    ASSERT_EQ(checks.size(), 1u);
+    EXPECT_EQ(checks[0]["interface"], "eni-a");
+    EXPECT_EQ(checks[0]["direction"], "ingress");
+    EXPECT_EQ(checks[0]["verdict"], "drop");
+    EXPECT_EQ(checks[0]["by"], "none");
+  }
+  EXPECT_EQ(lines("log"),
+            (Answers{"2 123456789012 eni-a 198.51.100.7 10.0.1.10 40000 54 17 3 180 1718000041 "
+                     "1718000042 REJECT OK"}));
+  expect_law(outcome);
+}
+
 TEST_F(ReplayTest, gives_up_a_fragment_whose_first_never_comes) {  // CT-22
   const Bytes lonely =
       ethernet(ipv4("198.51.100.7", "10.0.1.10", Proto::Udp, Bytes(16, 1), {77, 5, 64}));

@@ -56,6 +56,124 @@ TEST(Fragments, held_for_a_refused_first_are_refused) {
   EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentRefused);
 }
 
+// The refused first one and those behind it are one flow of the log (FL-12).
+void expect_one_refusal(Scene& scene, EniIndex eni, Direction direction, std::uint64_t packets) {
+  const InterfaceCounters counters = scene.counters(eni);
+  EXPECT_EQ(counters.dropped_packets[static_cast<std::size_t>(direction)], packets);
+  const auto refused = counters.drops[static_cast<std::size_t>(DropReason::FragmentRefused)];
+  EXPECT_EQ(refused, packets - 1);
+  scene.wait_s(60);
+  std::uint64_t logged = 0;
+  for (const FlowDelta& delta : scene.take_deltas()) {
+    if (delta.kind != FlowDelta::Kind::Packets) continue;
+    EXPECT_EQ(delta.action, Verdict::Drop);
+    EXPECT_EQ(delta.tuple.eni, eni);
+    EXPECT_EQ(delta.direction, direction);
+    logged += delta.packets;
+  }
+  EXPECT_EQ(logged, packets);
+}
+
+TEST(Fragments, of_a_refused_first_are_counted_and_logged_at_its_interface) {
+  FragmentScene scene;
+  scene.watch(3);
+  const Packet whole = datagram(54, 1);
+  scene.send(first_of(whole));
+  for (const Packet& later : {middle_of(whole), last_of(whole)}) {
+    const Outcome outcome = scene.send(later);
+    EXPECT_EQ(outcome.verdict, Verdict::Drop);
+    EXPECT_EQ(outcome.ingress.verdict, Verdict::Drop);
+    EXPECT_EQ(outcome.ingress.eni, kWeb);
+    EXPECT_EQ(outcome.ingress.reason, DropReason::FragmentRefused);
+    EXPECT_EQ(outcome.ingress.by, By::None);
+    EXPECT_TRUE(outcome.sent.empty());
+  }
+  for (const WatchEvent& event : scene.take_watch()) {
+    EXPECT_EQ(event.tuple.eni, kWeb);
+    EXPECT_EQ(event.tuple.local_port, 54) << "lent by the first";
+  }
+  expect_one_refusal(scene, kWeb, Direction::Ingress, 3);
+}
+
+TEST(Fragments, of_a_refused_first_are_refused_at_the_end_next_to_the_sender) {
+  Scene scene(Wiring::Routed);
+  scene.allow_in(2, kUdp, 53, 53, "0.0.0.0/0");
+  scene.publish();
+  const Packet whole =
+      Packet().mac(kWebMac, kDbMac).ip(kWeb4, kDb4).udp(5'000, 53).payload(192).id(7);
+  EXPECT_EQ(scene.send(0, first_of(whole)).reason, DropReason::NoRule);
+  const Outcome outcome = scene.send(0, last_of(whole));
+  EXPECT_EQ(outcome.egress.reason, DropReason::FragmentRefused);
+  EXPECT_EQ(outcome.ingress.verdict, Verdict::None);
+  EXPECT_EQ(scene.counters(kDb).dropped_packets[0], 0u);
+  expect_one_refusal(scene, kWeb, Direction::Egress, 2);
+}
+
+TEST(Fragments, held_for_a_refused_first_are_counted_and_logged_at_its_interface) {
+  FragmentScene scene;
+  const Packet whole = datagram(54, 1);
+  EXPECT_FALSE(scene.send(last_of(whole)).is_finished);
+  EXPECT_FALSE(scene.send(middle_of(whole)).is_finished);
+  scene.send(first_of(whole));
+  for (std::uint64_t number : {1u, 2u}) {
+    EXPECT_EQ(scene.outcome(number).ingress.verdict, Verdict::Drop);
+    EXPECT_EQ(scene.outcome(number).ingress.reason, DropReason::FragmentRefused);
+  }
+  expect_one_refusal(scene, kWeb, Direction::Ingress, 3);
+}
+
+TEST(Fragments, held_for_refused_firsts_are_refused_though_the_run_ends) {
+  FragmentScene scene;
+  constexpr std::uint32_t kTrains = 3, kHeld = 32;
+  const auto piece = [](std::uint32_t train, std::size_t number) {
+    return datagram(54, train).payload(8 * kHeld + 8).fragment(8 * number, 8, true).build();
+  };
+  for (std::uint32_t train = 1; train <= kTrains; ++train) {
+    for (std::size_t number = 1; number <= kHeld; ++number) scene.send(0, piece(train, number));
+  }
+  ASSERT_EQ(scene.worker().counters().held, kTrains * kHeld);
+  for (std::uint32_t train = 1; train <= kTrains; ++train) {
+    scene.io().push(NicIndex(0), piece(train, 0), scene.last_number() + train);
+  }
+  scene.turn();
+  ASSERT_GT(scene.worker().counters().held, 0u) << "more are ready than a burst takes";
+  EXPECT_TRUE(scene.finish());
+  EXPECT_EQ(scene.drops(DropReason::FragmentRefused), kTrains * kHeld);
+  EXPECT_EQ(scene.io().outstanding(), 0u);
+}
+
+TEST(Fragments, of_refused_firsts_are_logged_whichever_worker_knows_them) {
+  SceneOptions options;
+  options.workers = 3;
+  Scene scene(options);
+  constexpr std::uint16_t kDatagrams = 40;
+  for (std::uint16_t i = 0; i < kDatagrams; ++i) {
+    const Packet whole =
+        datagram(static_cast<std::uint16_t>(1'000 + i), static_cast<std::uint32_t>(i) + 1);
+    const std::uint32_t worker = i % 3u;
+    scene.send(0, last_of(whole).build(), worker);
+    scene.send(0, first_of(whole).build(), worker);
+    scene.send(0, middle_of(whole).build(), worker);
+  }
+  EXPECT_EQ(scene.counters(kWeb).dropped_packets[0], 3u * kDatagrams);
+  EXPECT_EQ(scene.drops(DropReason::FragmentRefused), 2u * kDatagrams);
+  scene.wait_s(60);
+  std::uint64_t logged = 0;
+  for (const FlowDelta& delta : scene.take_deltas()) logged += delta.packets;
+  EXPECT_EQ(logged, 3u * kDatagrams);
+}
+
+TEST(Fragments, of_a_refused_first_pass_nowhere_on_a_bump_that_forwards_strangers) {
+  SceneOptions options;
+  options.wiring = Wiring::Bump;
+  options.forward_unknown = true;
+  Scene scene(options);
+  const Packet whole = datagram(54, 1);
+  EXPECT_EQ(scene.send(1, first_of(whole)).reason, DropReason::NoRule);
+  EXPECT_EQ(scene.send(1, last_of(whole)).ingress.reason, DropReason::FragmentRefused);
+  expect_one_refusal(scene, kWeb, Direction::Ingress, 2);
+}
+
 TEST(Fragments, whose_first_never_comes_are_dropped_after_thirty_seconds) {
   FragmentScene scene;
   EXPECT_FALSE(scene.send(last_of(datagram(53, 1))).is_finished);
