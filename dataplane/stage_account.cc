@@ -21,6 +21,10 @@ void account_one(WorkerContext& context, Burst& burst, std::size_t i) {
   FlowState* flow = is_accepted && !burst.leaves_flow[i] ? burst.flows[i] : nullptr;
   if (!is_logged) {
     row.not_logged[at].add(1);
+    // What waits since the interface was logged lies in the log window of the packet before.
+    if (flow != nullptr && context.clock.is_before_window(flow->last_seen_ms)) {
+      report_flow(context, burst.tuples[i], *flow);
+    }
   } else if (flow != nullptr) {
     add_to_flow(context, burst.tuples[i], *flow, burst.facts[i], burst.direction);
   } else {

@@ -155,6 +155,24 @@ TEST(FlowLog, shows_tcp_flags_of_each_direction) {
   EXPECT_EQ(find_delta(deltas, Direction::Egress)->tcp_flags, 19) << "FL-15: server's line";
 }
 
+TEST(FlowLog, tells_what_was_counted_before_logging_ended_in_its_own_window) {
+  LogScene scene;
+  scene.wait_s(20);
+  const std::uint32_t counted_s = scene.now_s();
+  ASSERT_EQ(counted_s % 60, 50u);
+  scene.send(kQuestion);
+  scene.interface(kWeb).logged = false;
+  scene.publish();
+  scene.jump_s(20);
+  scene.send(kQuestion);
+  scene.wait_s(60);
+  const auto deltas = packets_only(scene.take_deltas());
+  ASSERT_EQ(deltas.size(), 1u);
+  EXPECT_EQ(deltas[0].packets, 1u);
+  EXPECT_EQ(deltas[0].first_s, counted_s);
+  EXPECT_EQ(deltas[0].last_s, counted_s);
+}
+
 TEST(FlowLog, tells_the_rest_of_a_flow_that_ends) {
   LogScene scene;
   scene.send(kQuestion);
