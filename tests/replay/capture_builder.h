@@ -53,6 +53,15 @@ inline Bytes tcp(std::uint16_t source, std::uint16_t destination, std::uint8_t f
   return out;
 }
 
+// An echo message of 64 bytes, as ping sends it.
+inline Bytes echo(std::uint8_t type, std::uint16_t identifier, std::uint16_t sequence) {
+  Bytes out = {type, 0, 0, 0};
+  put16(out, identifier);
+  put16(out, sequence);
+  out.resize(64, 0x5a);
+  return out;
+}
+
 struct Ipv4Fields {
   std::uint16_t id = 1;
   std::uint16_t fragment = 0;  // flags and offset as on the wire

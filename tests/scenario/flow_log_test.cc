@@ -155,6 +155,43 @@ TEST(FlowLog, shows_tcp_flags_of_each_direction) {
   EXPECT_EQ(find_delta(deltas, Direction::Egress)->tcp_flags, 19) << "FL-15: server's line";
 }
 
+// Semantics, section 4.3: FL vector 6.
+TEST(FlowLog, fl_vector_6_tells_a_tracked_flow_that_lost_its_rule_as_accepted_until_it_ends) {
+  Scene scene(Wiring::Replay);
+  const RuleIndex rule = scene.allow_in(0, kTcp, 22, 22, "198.51.100.0/24");
+  scene.publish();
+  const auto to_web = [&](std::uint8_t flags, std::uint32_t sequence) {
+    scene.send(Packet().ip(kClient, kWeb4).tcp(40'000, 22, flags).numbers(sequence, 501));
+  };
+  const auto records = [&] {  // packets by direction and action
+    scene.wait_s(60);
+    std::map<std::pair<Direction, Verdict>, std::uint64_t> result;
+    for (const FlowDelta& delta : packets_only(scene.take_deltas())) {
+      result[{delta.direction, delta.action}] += delta.packets;
+    }
+    return result;
+  };
+  using Records = decltype(records());
+  const std::pair in_accept(Direction::Ingress, Verdict::Accept);
+  const std::pair in_reject(Direction::Ingress, Verdict::Drop);
+  const std::pair out_accept(Direction::Egress, Verdict::Accept);
+  scene.send(Packet().ip(kClient, kWeb4).tcp(40'000, 22, kSyn).numbers(100, 0));
+  scene.send(Packet().ip(kWeb4, kClient).tcp(22, 40'000, kSynAck).numbers(500, 101));
+  to_web(kAck, 101);
+  EXPECT_EQ(records(), (Records{{in_accept, 2}, {out_accept, 1}}));
+  scene.remove(rule);
+  scene.publish();
+  to_web(kAck, 101);
+  scene.send(Packet().ip(kWeb4, kClient).tcp(22, 40'000, kAck).numbers(501, 101));
+  EXPECT_EQ(records(), (Records{{in_accept, 1}, {out_accept, 1}}));
+  to_web(kRst, 101);
+  to_web(kAck, 101);
+  EXPECT_EQ(records(), (Records{{in_accept, 1}, {in_reject, 1}})) << "FL-12";
+  to_web(kAck, 101);
+  to_web(kSyn, 900);
+  EXPECT_EQ(records(), (Records{{in_reject, 2}})) << "its entry is gone";
+}
+
 TEST(FlowLog, tells_what_was_counted_before_logging_ended_in_its_own_window) {
   LogScene scene;
   scene.wait_s(20);
