@@ -31,6 +31,13 @@ std::uint32_t with_field(std::uint32_t word, unsigned shift, std::uint32_t secon
   return (word & ~(63u << shift)) | second << shift;
 }
 
+// The entry knows the rule that admitted its first packet. Answers of a tracked flow pass by it
+// too; those of an untracked one pass by a rule of their own direction (CT-6), which nobody keeps.
+RuleIndex rule_of(const FlowState& state, Direction direction) {
+  const bool is_its_own = !state.has(FlowState::kUntracked) || direction == state.initiator();
+  return is_its_own ? RuleIndex(state.rule) : RuleIndex::none();
+}
+
 void report_direction(WorkerContext& context, const FlowTuple& tuple, FlowState& state,
                       Direction direction) {
   const std::size_t at = index_of(direction);
@@ -44,7 +51,7 @@ void report_direction(WorkerContext& context, const FlowTuple& tuple, FlowState&
   delta.tcp_flags = shown_log_flags(state.log_flags >> nibble & 15);
   delta.worker = context.config.index;
   delta.generation = Generation(state.generation);
-  delta.rule = RuleIndex(state.rule);
+  delta.rule = rule_of(state, direction);
   delta.tuple = shown_tuple(tuple);
   delta.first_s = window_s + (seconds >> first_shift(direction) & 63);
   delta.last_s = window_s + (seconds >> last_shift(direction) & 63);

@@ -38,7 +38,8 @@ struct FlowDelta {
   std::uint8_t tcp_flags = 0;                // LogTcpFlags
   WorkerIndex worker;
   Generation generation;  // of the policy that judged
-  RuleIndex rule;         // that admitted the flow; none for refusals and related packets
+  // That admitted the flow; none for refusals, related packets, and answers of untracked flows.
+  RuleIndex rule;
   FlowTuple tuple;
   std::uint32_t first_s = 0;  // Unix seconds of the first packet
   std::uint32_t last_s = 0;   // and of the last

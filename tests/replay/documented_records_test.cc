@@ -1,5 +1,5 @@
 // The records that AWS documents (semantics, section 4.3) and those that follow from its words,
-// line by line.
+// line by line, and which rule a record names.
 
 #include "control/main/replay.h"
 #include "tests/replay/capture_builder.h"
@@ -226,6 +226,48 @@ TEST_F(RecordsTest, fl_vector_5_of_a_refused_syn_flood_are_one_per_5_tuple_and_i
                 "eni-a ingress 198.51.100.7 10.0.1.10 1000 22 12 1718000100 1718000155 2 REJECT",
                 "eni-a ingress 198.51.100.7 10.0.1.10 1001 22 12 1718000100 1718000155 2 REJECT",
             }));
+}
+
+constexpr std::string_view kOpenWeb = R"(
+[[vpc]]
+id = "vpc-1"
+cidrs = ["10.0.0.0/16"]
+[[subnet]]
+id = "subnet-1"
+vpc = "vpc-1"
+cidrs = ["10.0.1.0/24"]
+[[security_group]]
+id = "sg-web"
+name = "web"
+vpc = "vpc-1"
+ingress = [{ protocol = "tcp", ports = 80, source = "0.0.0.0/0" }]
+[[interface]]
+id = "eni-a"
+subnet = "subnet-1"
+mac = "02:00:00:00:01:10"
+addresses = ["10.0.1.10"]
+security_groups = ["sg-web"]
+[[flow_log]]
+id = "fl-1"
+resource = "vpc-1"
+interval = 60
+destination = "file:/nowhere/flow.log"
+format = "${flow-direction} ${srcport} ${dstport} ${action} ${rule-id} ${group-id}"
+)";
+
+// CT-6: the answer passes by the default egress rule, not by that of port 80.
+TEST_F(RecordsTest, of_an_untracked_flow_name_its_rule_only_where_it_began) {
+  const Answers found = records(CaptureFile()
+                                    .add(kT, to_a(40000, kSyn, 100))
+                                    .add(kT + 1, from_a(40000, kSyn | kAck, 500, 101)),
+                                kOpenWeb);
+  const auto checks = verdicts();
+  ASSERT_EQ(checks.size(), 2u);
+  const std::string asked = checks[0]["checks"][0]["rule"];
+  const std::string answered = checks[1]["checks"][0]["rule"];
+  EXPECT_NE(asked, answered);
+  EXPECT_EQ(found, (Answers{"ingress 40000 80 ACCEPT " + asked + " sg-web",
+                            "egress 80 40000 ACCEPT - -"}));
 }
 
 }  // namespace

@@ -192,6 +192,29 @@ TEST(FlowLog, fl_vector_6_tells_a_tracked_flow_that_lost_its_rule_as_accepted_un
   EXPECT_EQ(records(), (Records{{in_reject, 2}})) << "its entry is gone";
 }
 
+// CT-6: each direction of an untracked flow passes by its own rule, and its entry knows one.
+TEST(FlowLog, names_the_rule_of_an_untracked_flow_only_where_it_began) {
+  Scene scene(Wiring::Replay);
+  const RuleIndex in = scene.allow_in(0, kTcp, 80, 80, "0.0.0.0/0");
+  const RuleIndex out = scene.allow_out(0, kAll, 0, 0, "0.0.0.0/0");
+  scene.allow_in(0, kUdp, 0, 65'535, "0.0.0.0/0");
+  scene.publish();
+  scene.send(Packet().ip(kClient, kWeb4).tcp(40'000, 80, kSyn).numbers(100, 0));
+  scene.send(Packet().ip(kWeb4, kClient).tcp(80, 40'000, kSynAck).numbers(500, 101));
+  scene.send(Packet().ip(kWeb4, kClient).udp(40'000, 53));
+  scene.send(Packet().ip(kClient, kWeb4).udp(53, 40'000));
+  for (const FlowView& flow : scene.flows()) ASSERT_FALSE(flow.tracked);
+  scene.wait_s(60);
+  const auto deltas = packets_only(scene.take_deltas());
+  EXPECT_EQ(deltas.size(), 4u);
+  for (const FlowDelta& delta : deltas) {
+    const bool is_tcp = delta.tuple.proto == Proto::Tcp;
+    const Direction began = is_tcp ? Direction::Ingress : Direction::Egress;
+    const RuleIndex expected = delta.direction != began ? RuleIndex::none() : is_tcp ? in : out;
+    EXPECT_EQ(delta.rule, expected) << (is_tcp ? "tcp " : "udp ") << name_of(delta.direction);
+  }
+}
+
 TEST(FlowLog, tells_what_was_counted_before_logging_ended_in_its_own_window) {
   LogScene scene;
   scene.wait_s(20);
