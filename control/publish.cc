@@ -4,7 +4,10 @@
 #include <unordered_map>
 #include <utility>
 
+#include "control/policy/json_document.h"
 #include "control/policy/load.h"
+#include "control/policy/policy_edit.h"
+#include "control/policy/policy_json.h"
 #include "lookup/snapshot_builder.h"
 
 namespace sluice {
@@ -22,11 +25,14 @@ std::uint64_t unix_now_s() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
 }
 
-std::optional<Error> check_expected(const ApplyRequest& request, Generation current) {
-  if (!request.expected || *request.expected == current) return std::nullopt;
+// More edits than these are written into the document.
+constexpr std::size_t kEditsKeptMax = 4'096;
+
+std::optional<Error> check_expected(std::optional<Generation> expected, Generation current) {
+  if (!expected || *expected == current) return std::nullopt;
   return Error{ErrorKind::Conflict, "generation-conflict",
                "generation " + std::to_string(current.value()) + " is in force, not " +
-                   std::to_string(request.expected->value()) +
+                   std::to_string(expected->value()) +
                    ": somebody else applied a policy in between",
                ""};
 }
@@ -43,7 +49,7 @@ ApplyOutcome Publisher::apply(ApplyRequest request) {
   ApplyOutcome outcome;
   outcome.former = generation();
   outcome.generation = generation();
-  outcome.error = check_expected(request, generation());
+  outcome.error = check_expected(request.expected, generation());
   if (outcome.error) return outcome;
   KeptPolicy kept{generation().next(),        std::move(request.file), std::move(request.document),
                   std::move(request.comment), request.author_uid,      unix_now_s()};
@@ -75,9 +81,136 @@ ApplyOutcome Publisher::restore() {
     outcome.error->sentence += ", nothing of it is enforced";
     return outcome;
   }
-  outcome.error = enforce(candidate, outcome, true);
+  outcome.error = restore_edits(candidate);
+  if (!outcome.error) outcome.error = enforce(candidate, outcome, true);
   outcome.generation = generation();
   return outcome;
+}
+
+// Brings a document that was read back up to its last edit.
+std::optional<Error> Publisher::restore_edits(Candidate& candidate) {
+  ActivePolicy& next = *candidate.next;
+  const Result<std::vector<KeptEdits>> kept = state_.read_edits(next.base);
+  if (!kept) return kept.error();
+  const PolicyPlaces places(next.policy);
+  for (const KeptEdits& edits : *kept) {
+    StagedEdits staged(next.policy, next.input, *next.snapshot, places, registry_);
+    EditRequest request;
+    request.edits = edits.edits;
+    ApplyOutcome outcome;
+    std::optional<Error> error = stage(request, staged, outcome);
+    if (!error) {
+      staged.compile(ExistingMode::Keep, edits.generation);
+      auto snapshot = change_snapshot(*next.snapshot, staged.change(edits.generation));
+      if (snapshot) {
+        next.snapshot = *std::move(snapshot);
+        staged.commit(next.policy, next.input);
+      } else {
+        error = snapshot.error();
+      }
+    }
+    if (error) {
+      error->sentence += "; it was edit " + std::to_string(next.edit_count + 1) +
+                         " of the kept policy, nothing of which is enforced";
+      return error;
+    }
+    next.kept.generation = edits.generation;
+    next.input.generation = edits.generation;
+    next.kept.comment = edits.comment;
+    next.kept.author_uid = edits.author_uid;
+    next.kept.applied_unix_s = edits.applied_unix_s;
+    ++next.edit_count;
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> Publisher::stage(const EditRequest& request, StagedEdits& staged,
+                                      ApplyOutcome& outcome) const {
+  Findings found("edits");
+  const std::optional<Node> root = parse_json_document(request.edits, found);
+  if (root && root->array() == nullptr) {
+    found.error(root->at(), "wrong-type", "edits are an array");
+  } else if (root) {
+    for (const Node& node : *root->array()) {
+      const std::optional<PolicyEdit> edit = read_policy_edit(node, found);
+      if (!edit) continue;
+      staged.stage(*edit, found);
+      const auto* addition = std::get_if<RuleAddition>(&*edit);
+      if (addition != nullptr) outcome.rules.push_back(addition->rule.id);
+    }
+  }
+  std::vector<Finding> all = found.take();
+  const bool is_wrong = has_errors(all);
+  std::optional<Error> error;
+  if (is_wrong) error = error_of(all);
+  outcome.findings.insert(outcome.findings.end(), all.begin(), all.end());
+  return error;
+}
+
+ApplyOutcome Publisher::edit(EditRequest request) {
+  ApplyOutcome outcome;
+  outcome.former = outcome.generation = generation();
+  if (!active_) {
+    outcome.error = Error{ErrorKind::Failed, "no-policy",
+                          "no policy is in force that could be changed; apply one first", ""};
+    return outcome;
+  }
+  outcome.error = check_expected(request.expected, generation());
+  if (outcome.error) return outcome;
+  if (!places_) places_ = std::make_unique<const PolicyPlaces>(active_->policy);
+  StagedEdits staged(active_->policy, active_->input, *active_->snapshot, *places_, registry_);
+  outcome.error = stage(request, staged, outcome);
+  if (outcome.error) return outcome;
+  outcome.error = enforce_edits(staged, generation().next(), request.existing);
+  outcome.generation = generation();
+  if (outcome.generation != outcome.former) keep_edits(std::move(request), outcome);
+  return outcome;
+}
+
+std::optional<Error> Publisher::enforce_edits(StagedEdits& staged, Generation generation,
+                                              ExistingMode mode) {
+  staged.compile(mode, generation);
+  Result<std::shared_ptr<const PolicySnapshot>> snapshot =
+      change_snapshot(*active_->snapshot, staged.change(generation));
+  if (!snapshot) return snapshot.error();
+  const Status published = engine_.publish(*snapshot, options_.publish_timeout_ms);
+  const bool is_late = !published && published.error().kind == ErrorKind::TimedOut;
+  if (!published && !is_late) return published.error();
+  staged.commit(active_->policy, active_->input);
+  active_->snapshot = *std::move(snapshot);
+  active_->kept.generation = generation;
+  active_->input.generation = generation;
+  ++active_->edit_count;
+  if (is_late) return published.error();
+  return std::nullopt;
+}
+
+void Publisher::keep_edits(EditRequest request, ApplyOutcome& outcome) {
+  KeptPolicy& kept = active_->kept;
+  kept.comment = std::move(request.comment);
+  kept.author_uid = request.author_uid;
+  kept.applied_unix_s = unix_now_s();
+  const Status status =
+      active_->edit_count > kEditsKeptMax
+          ? keep_as_document()
+          : state_.append(active_->base, {kept.generation, std::move(request.edits), kept.comment,
+                                          kept.author_uid, kept.applied_unix_s});
+  if (status) return;
+  // Later edits cannot stand behind a gap.
+  active_->edit_count = kEditsKeptMax;
+  outcome.warnings.push_back("enforced, but not kept for the next start: " +
+                             status.error().sentence);
+}
+
+// The edits become part of a document of their own.
+Status Publisher::keep_as_document() {
+  KeptPolicy& kept = active_->kept;
+  kept.document = policy_to_json_text(active_->policy);
+  if (const Status prepared = state_.prepare(kept); !prepared) return prepared;
+  if (const Status committed = state_.commit(); !committed) return committed;
+  active_->base = kept.generation;
+  active_->edit_count = 0;
+  return Ok();
 }
 
 std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Candidate& candidate) {
@@ -91,11 +224,15 @@ std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Cand
       active_ ? compile_after(active_->input, mode, *loaded.policy, registry_, kept.generation)
               : compile(*loaded.policy, registry_, kept.generation);
   if (!input) return input.error();
-  Result<std::shared_ptr<const PolicySnapshot>> snapshot = build_snapshot(*input);
+  Result<std::shared_ptr<const PolicySnapshot>> snapshot =
+      active_ ? change_snapshot(*active_->snapshot, difference(active_->input, *input))
+              : build_snapshot(*input);
   if (!snapshot) return snapshot.error();
   if (std::optional<Error> error = check_devices(*input, **snapshot)) return error;
-  candidate.next = std::make_shared<ActivePolicy>(ActivePolicy{
-      std::move(kept), std::move(*loaded.policy), std::move(*input), std::move(*snapshot)});
+  const Generation base = kept.generation;
+  candidate.next = std::make_shared<ActivePolicy>(
+      ActivePolicy{std::move(kept), std::move(*loaded.policy), std::move(*input),
+                   std::move(*snapshot), base, 0});
   return std::nullopt;
 }
 
@@ -166,6 +303,7 @@ std::optional<Error> Publisher::enforce(Candidate& candidate, ApplyOutcome& outc
     return published.error();
   }
   active_ = std::move(candidate.next);
+  places_.reset();
   if (!is_kept_already) {
     const Status committed = state_.commit();
     if (!committed) {

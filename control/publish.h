@@ -4,6 +4,10 @@
 // -> publish. All of it or none: until the engine has taken the snapshot nothing is changed, and
 // a failure on the way leaves the former policy, its generation and its file as they were.
 //
+// Small changes go another way, whose cost is what they touch (staged_edits.h): edit -> check ->
+// change the snapshot -> publish -> keep. There the effect comes first, and the answer only when it
+// is kept too.
+//
 // Owns the policy in force and its number. Control thread only.
 
 #include <chrono>
@@ -18,8 +22,10 @@
 #include "base/limits.h"
 #include "base/result.h"
 #include "control/compile/compiler.h"
+#include "control/compile/staged_edits.h"
 #include "control/policy/finding.h"
 #include "control/policy/policy.h"
+#include "control/policy/policy_places.h"
 #include "control/policy/registry.h"
 #include "control/state_directory.h"
 #include "dataplane/engine.h"
@@ -27,12 +33,15 @@
 
 namespace sluice {
 
-// A policy in force. Immutable.
+// A policy in force. The publisher changes it with edits; whoever derives something from it asks
+// for its generation.
 struct ActivePolicy {
-  KeptPolicy kept;
+  KeptPolicy kept;  // of the last change; `document` is what was applied as a whole
   Policy policy;
   SnapshotInput input;
   std::shared_ptr<const PolicySnapshot> snapshot;
+  Generation base;             // of the document
+  std::size_t edit_count = 0;  // applied since
 
   Generation generation() const { return kept.generation; }
 };
@@ -47,12 +56,21 @@ struct ApplyRequest {
   std::optional<Generation> expected;
 };
 
+struct EditRequest {
+  std::string edits;  // a JSON array of edits (policy_edit.h): all of them count or none
+  ExistingMode existing = ExistingMode::Keep;
+  std::string comment;
+  std::uint32_t author_uid = 0;
+  std::optional<Generation> expected;
+};
+
 struct ApplyOutcome {
   std::optional<Error> error;  // none: it is enforced
   Generation generation;       // in force after the call, whatever became of it
   Generation former;
   std::vector<Finding> findings;      // errors, warnings and notes of the document
   std::vector<std::string> warnings;  // of the appliance, such as a state file that is not synced
+  std::vector<std::string> rules;     // ids of those that edits added
 };
 
 struct PublishOptions {
@@ -74,6 +92,10 @@ class Publisher {
   // exception: TimedOut means that it is in force but a worker has not shown it in time.
   ApplyOutcome apply(ApplyRequest request);
 
+  // Changes the policy in force. As apply(), but for a few microseconds and what is touched, and
+  // that an edit which could not be kept is in force all the same, with a warning.
+  ApplyOutcome edit(EditRequest request);
+
   // At start: enforces what the state directory keeps, under the generation that it had. Nothing
   // kept is no error. A document that is broken is one and is put aside; one that only does not
   // suit this appliance (its ports, its limits) is one too, and stays where it is. Nothing of
@@ -93,13 +115,20 @@ class Publisher {
                                      const PolicySnapshot& snapshot) const;
   std::optional<Error> check_uplink(const NicStatus& nic, const SnapshotInput& input) const;
   std::optional<Error> enforce(Candidate& candidate, ApplyOutcome& outcome, bool is_kept_already);
+  std::optional<Error> stage(const EditRequest& request, StagedEdits& staged,
+                             ApplyOutcome& outcome) const;
+  std::optional<Error> enforce_edits(StagedEdits& staged, Generation generation, ExistingMode mode);
+  void keep_edits(EditRequest request, ApplyOutcome& outcome);
+  Status keep_as_document();
+  std::optional<Error> restore_edits(Candidate& candidate);
   void tell(const Policy& policy) const;
 
   Engine& engine_;
   Registry& registry_;
   PublishOptions options_;
   StateDirectory state_;
-  std::shared_ptr<const ActivePolicy> active_;
+  std::shared_ptr<ActivePolicy> active_;
+  std::unique_ptr<const PolicyPlaces> places_;  // of active_, made at its first edit
 };
 
 }  // namespace sluice

@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <openssl/sha.h>
@@ -139,6 +141,34 @@ Result<KeptPolicy> parse_state(std::string_view text, const std::string& path) {
   return policy;
 }
 
+std::string line_of(const KeptEdits& edits) {
+  const nlohmann::ordered_json line = {{"generation", edits.generation.value()},
+                                       {"comment", edits.comment},
+                                       {"author_uid", edits.author_uid},
+                                       {"applied_unix_s", edits.applied_unix_s},
+                                       {"edits", edits.edits}};
+  return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::optional<KeptEdits> parse_edits_line(std::string_view text) {
+  constexpr std::size_t kSumSize = 2 * SHA256_DIGEST_LENGTH;
+  if (text.size() < kSumSize + 1 || text[kSumSize] != ' ') return std::nullopt;
+  const std::string_view line = text.substr(kSumSize + 1);
+  if (sha256_hex(line, "") != text.substr(0, kSumSize)) return std::nullopt;
+  const nlohmann::json parts = nlohmann::json::parse(line, nullptr, false);
+  KeptEdits edits;
+  std::uint32_t generation = 0;
+  if (!parts.is_object() || !read_number(parts, "generation", generation) ||
+      !read_string(parts, "comment", edits.comment) ||
+      !read_number(parts, "author_uid", edits.author_uid) ||
+      !read_number(parts, "applied_unix_s", edits.applied_unix_s) ||
+      !read_string(parts, "edits", edits.edits)) {
+    return std::nullopt;
+  }
+  edits.generation = Generation(generation);
+  return edits;
+}
+
 Status sync_directory(const std::string& path) {
   const File directory(path, O_RDONLY | O_DIRECTORY);
   if (!directory.is_open()) return system_error(path, "cannot open");
@@ -171,7 +201,61 @@ Status StateDirectory::commit() const {
   if (std::rename(next_path().c_str(), policy_path().c_str()) != 0) {
     return system_error(policy_path(), "cannot replace");
   }
+  forget_edits();
   return sync_directory(path_);
+}
+
+// Of every policy but the one in force: called when that has none yet.
+void StateDirectory::forget_edits() const {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(path_, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("policy.edits.")) std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
+Status StateDirectory::append(Generation base, const KeptEdits& edits) const {
+  if (!is_kept()) return Ok();
+  const std::string path = edits_path(base);
+  const File file(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW);
+  if (!file.is_open()) return system_error(path, "cannot keep the edit");
+  const off_t end = ::lseek(file.fd(), 0, SEEK_END);
+  const std::string line = line_of(edits);
+  const std::string whole = sha256_hex(line, "") + " " + line + "\n";
+  if (file.write_all(whole) && ::fdatasync(file.fd()) == 0) {
+    return end == 0 ? sync_directory(path_) : Status(Ok());
+  }
+  const Error error = system_error(path, "cannot keep the edit");
+  // What follows must not stand behind half a line.
+  if (end >= 0) static_cast<void>(::ftruncate(file.fd(), end));
+  return error;
+}
+
+Result<std::vector<KeptEdits>> StateDirectory::read_edits(Generation base) const {
+  std::vector<KeptEdits> all;
+  if (!is_kept()) return all;
+  const std::string path = edits_path(base);
+  const File file(path, O_RDONLY | O_NOFOLLOW);
+  if (!file.is_open() && errno == ENOENT) return all;
+  const std::optional<std::string> text =
+      file.is_open() ? file.read_all(kPolicyFileSizeMax) : std::nullopt;
+  if (!text) return state_error("state-unreadable", path, "cannot be read, or is too long");
+  std::string_view rest = *text;
+  for (std::size_t number = 1; !rest.empty(); ++number) {
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) {  // not written to its end, and nothing may follow it
+      static_cast<void>(::truncate(path.c_str(), static_cast<off_t>(text->size() - rest.size())));
+      break;
+    }
+    const std::optional<KeptEdits> edits = parse_edits_line(rest.substr(0, end));
+    if (!edits) {
+      return state_error("state-corrupt", path,
+                         "line " + std::to_string(number) + " is not what was written");
+    }
+    all.push_back(*edits);
+    rest.remove_prefix(end + 1);
+  }
+  return all;
 }
 
 void StateDirectory::abandon() const {

@@ -77,8 +77,8 @@ void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
     return;
   }
   const EndResult& end = burst.end_of(i);
-  const Decision decision =
-      decide(*context.policy, question_of(burst.facts[i], end.eni, burst.direction));
+  const Decision decision = context.verdicts.decide(
+      *context.policy, question_of(burst.facts[i], end.eni, burst.direction));
   if (decision.verdict != Verdict::Accept) {
     refuse(context, burst, i, decision.reason, decision.by);
     return;
@@ -97,7 +97,8 @@ void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
 // False: the flow was refused by the rules of now, and is over.
 bool rejudge(WorkerContext& context, Burst& burst, std::size_t i) {
   FlowState& state = *burst.flows[i];
-  const Decision decision = decide(*context.policy, first_question_of(burst.tuples[i], state));
+  const Decision decision =
+      context.verdicts.decide(*context.policy, first_question_of(burst.tuples[i], state));
   if (decision.verdict == Verdict::Accept) {
     state.generation = context.policy->generation().value();
     state.rule = decision.rule.value();
@@ -192,7 +193,8 @@ void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
     return;
   }
   const EndResult& end = burst.end_of(i);
-  const Decision decision = decide(*context.policy, question_of(facts, end.eni, burst.direction));
+  const Decision decision =
+      context.verdicts.decide(*context.policy, question_of(facts, end.eni, burst.direction));
   const bool is_accepted = decision.verdict == Verdict::Accept;
   if (is_accepted && decision.by == By::Exempt) {
     accept(burst, i, By::Exempt, RuleIndex::none());

@@ -19,12 +19,13 @@ bool is_over(const WorkerContext& context, const InterfaceRow& row, Proto proto,
 }
 
 // False for a flow that its next packet will find over, forgotten or refused by a policy change.
-bool counts_still(const WorkerContext& context, const InterfaceRow& row, const FlowTuple& tuple,
+bool counts_still(WorkerContext& context, const InterfaceRow& row, const FlowTuple& tuple,
                   const FlowState& state) {
   if (is_over(context, row, tuple.proto, state)) return false;
   if (state.generation < row.flush_before.value()) return false;
   if (state.generation >= row.rejudge_before.value()) return true;
-  return decide(*context.policy, first_question_of(tuple, state)).verdict == Verdict::Accept;
+  return context.verdicts.decide(*context.policy, first_question_of(tuple, state)).verdict ==
+         Verdict::Accept;
 }
 
 bool is_relatable(const PacketFacts& facts) {
@@ -55,7 +56,8 @@ bool is_related(WorkerContext& context, Burst& burst, std::size_t i) {
     return context.policy->tracking().icmp_errors == IcmpErrorMode::Related &&
            state->flow_phase() != FlowPhase::Closed;
   }
-  const Decision decision = decide(*context.policy, question_of(*quote, eni, quoted));
+  const Decision decision =
+      context.verdicts.decide(*context.policy, question_of(*quote, eni, quoted));
   return decision.verdict == Verdict::Accept && (state != nullptr || !decision.tracked);
 }
 
@@ -83,7 +85,8 @@ bool must_forget(WorkerContext& context, const InterfaceRow& row, const FlowTupl
   const bool is_back = state.is_revoked() && state.generation != generation;
   if (!is_flushed && !is_back) return false;
   if (tuple.proto != Proto::Tcp) return true;
-  const Decision decision = decide(*context.policy, first_question_of(tuple, state));
+  const Decision decision =
+      context.verdicts.decide(*context.policy, first_question_of(tuple, state));
   if (decision.verdict == Verdict::Accept) return true;
   revoke(context, tuple, state);
   return false;

@@ -19,8 +19,8 @@ bool is_tracked(const Burst& burst, std::size_t i) {
 // entry stays, so that what is still under way of the old connection is not taken for a new one.
 void reopen(WorkerContext& context, Burst& burst, std::size_t i, FlowState& state) {
   const EndResult& end = burst.end_of(i);
-  const Decision decision =
-      decide(*context.policy, question_of(burst.facts[i], end.eni, burst.direction));
+  const Decision decision = context.verdicts.decide(
+      *context.policy, question_of(burst.facts[i], end.eni, burst.direction));
   if (decision.verdict != Verdict::Accept) {
     refuse(context, burst, i, decision.reason, decision.by);
     return;
@@ -32,7 +32,8 @@ void reopen(WorkerContext& context, Burst& burst, std::size_t i, FlowState& stat
 // A new connection on an entry of an old one passes by the rules of now, not by what the old one
 // was allowed. False: they refuse it, and the entry is closed.
 bool may_restart(WorkerContext& context, Burst& burst, std::size_t i, FlowState& state) {
-  const Decision decision = decide(*context.policy, first_question_of(burst.tuples[i], state));
+  const Decision decision =
+      context.verdicts.decide(*context.policy, first_question_of(burst.tuples[i], state));
   if (decision.verdict == Verdict::Accept) return true;
   revoke(context, burst.tuples[i], state);
   refuse(context, burst, i, decision.reason, decision.by);

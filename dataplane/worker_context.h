@@ -21,6 +21,7 @@
 #include "flowtable/fragment_table.h"
 #include "flowtable/refusal_cache.h"
 #include "lookup/policy_snapshot.h"
+#include "lookup/verdict_cache.h"
 
 namespace sluice {
 
@@ -64,6 +65,7 @@ struct WorkerContext {
   TickClock clock;
   // The policy of the turn under way; null before the first publish and between turns.
   const PolicySnapshot* policy = nullptr;
+  VerdictCache verdicts;  // what it has said of the rules
 
   const Topology topology;
   Counters counters;

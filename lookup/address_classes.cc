@@ -1,59 +1,149 @@
 #include "lookup/address_classes.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
+
+#include "base/check.h"
+#include "lookup/match_range.h"
 
 namespace sluice {
 
 namespace {
 
-template <class T>
-void sort_unique(std::vector<T>& items) {
-  std::sort(items.begin(), items.end());
-  items.erase(std::unique(items.begin(), items.end()), items.end());
+Error broken(const ClassEdit& edit, const char* what) {
+  static constexpr const char* kKinds[] = {"rule", "prefix list", "interface"};
+  return broken_input(std::string(kKinds[static_cast<std::size_t>(edit.kind)]) + " number " +
+                      std::to_string(edit.number) + ": " + edit.cidr.to_string() + " " + what);
+}
+
+bool is_marked(const PrefixFacts& facts) {
+  return !facts.is_configured() && facts.owners != PrefixFacts::kNoNumbers;
+}
+
+bool is_nothing(const PrefixFacts& facts) {
+  return !facts.is_configured() && facts.owners == PrefixFacts::kNoNumbers;
 }
 
 }  // namespace
 
-FamilyClasses::FamilyClasses(Family family, ClassInput& input) {
-  sort_unique(input.owners);
-  sort_unique(input.list_entries);
-  sort_unique(input.rule_prefixes);
-  std::vector<Cidr> prefixes = input.rule_prefixes;
-  for (const ClassInput::Owner& owner : input.owners) {
-    prefixes.push_back(Cidr::host(owner.address));
-  }
-  for (const ClassInput::ListEntry& entry : input.list_entries) prefixes.push_back(entry.cidr);
-  sort_unique(prefixes);
-  trie_ = CidrTrie(family, prefixes);
+FamilyClasses::Numbers FamilyClasses::numbers_of(std::uint32_t set) const {
+  Numbers numbers;
+  for_each_number(set, [&](std::uint32_t number) { numbers.push_back(number); });
+  return numbers;
+}
 
-  // All three inputs ascend like the prefixes do, so one pass joins them.
-  facts_.assign(prefixes.size() + 1, Facts());
-  std::size_t owner = 0;
-  std::size_t entry = 0;
-  std::size_t literal = 0;
-  for (std::size_t id = 0; id < prefixes.size(); ++id) {
-    facts_[id].owners = static_cast<std::uint32_t>(owners_.size());
-    facts_[id].lists = static_cast<std::uint32_t>(lists_.size());
-    while (owner < input.owners.size() && Cidr::host(input.owners[owner].address) == prefixes[id]) {
-      owners_.push_back(input.owners[owner++].owner);
+// The set in its shortest form; the place of the former one is used again or given back.
+std::uint32_t FamilyClasses::store(std::uint32_t former, Numbers numbers) {
+  const bool was_spilled = former != PrefixFacts::kNoNumbers && former >= kSpilled;
+  if (numbers.size() <= 1) {
+    if (was_spilled) {
+      spills_.edit(former & ~kSpilled).reset();
+      free_spills_.push_back(former & ~kSpilled);
     }
-    while (entry < input.list_entries.size() && input.list_entries[entry].cidr == prefixes[id]) {
-      lists_.push_back(input.list_entries[entry++].list);
-    }
-    if (literal < input.rule_prefixes.size() && input.rule_prefixes[literal] == prefixes[id]) {
-      facts_[id].is_rule_peer = true;
-      ++literal;
+    return numbers.empty() ? PrefixFacts::kNoNumbers : numbers.front();
+  }
+  std::uint32_t place = former & ~kSpilled;
+  if (!was_spilled) {
+    place = spills_.size();
+    if (!free_spills_.empty()) {
+      place = free_spills_.back();
+      free_spills_.pop_back();
     }
   }
-  facts_.back().owners = static_cast<std::uint32_t>(owners_.size());
-  facts_.back().lists = static_cast<std::uint32_t>(lists_.size());
-  prefixes_ = std::move(prefixes);
+  spills_.edit(place) = std::make_shared<const Numbers>(std::move(numbers));
+  return place | kSpilled;
+}
+
+Status FamilyClasses::edit(PrefixFacts& facts, const ClassEdit& edit) {
+  if (edit.kind == ClassEdit::Kind::Rule) {
+    if (!edit.is_added && facts.rule_uses == 0) return broken(edit, "is no rule's peer");
+    facts.rule_uses += edit.is_added ? 1u : ~0u;
+    return Ok();
+  }
+  std::uint32_t& set = edit.kind == ClassEdit::Kind::List ? facts.lists : facts.owners;
+  Numbers numbers = numbers_of(set);
+  const auto place = std::lower_bound(numbers.begin(), numbers.end(), edit.number);
+  const bool is_there = place != numbers.end() && *place == edit.number;
+  if (is_there == edit.is_added) return broken(edit, is_there ? "is there twice" : "is not there");
+  const bool was_shared = has_many_owners(facts);
+  if (edit.is_added) {
+    numbers.insert(place, edit.number);
+  } else {
+    numbers.erase(place);
+  }
+  set = store(set, std::move(numbers));
+  if (has_many_owners(facts) != was_shared) shared_count_ += was_shared ? ~std::size_t{0} : 1;
+  return Ok();
+}
+
+PrefixId FamilyClasses::take_id() {
+  if (free_prefix_ == PrefixFacts::kNoNumbers) return facts_.size();
+  const PrefixId id = free_prefix_;
+  PrefixFacts& facts = facts_.edit(id);
+  free_prefix_ = facts.owners;
+  facts = PrefixFacts();
+  return id;
+}
+
+void FamilyClasses::give_back(PrefixId id) {
+  facts_.edit(id).owners = free_prefix_;
+  free_prefix_ = id;
+}
+
+// All edits of one prefix. A prefix that the trie does not have yet goes to `fresh`.
+Status FamilyClasses::edit_prefix(std::span<const ClassEdit> edits,
+                                  std::vector<CidrTrie::Entry>& fresh) {
+  const Cidr& cidr = edits.front().cidr;
+  const PrefixId known = trie_.find_exact(cidr);
+  PrefixFacts facts = known == kNoPrefix ? PrefixFacts() : this->facts(known);
+  for (const ClassEdit& one : edits) {
+    if (const Status status = edit(facts, one); !status) return status;
+  }
+  if (is_nothing(facts)) {
+    if (known == kNoPrefix) return Ok();
+    trie_.erase(cidr);
+    give_back(known & ~kMarkedPrefix);
+    return Ok();
+  }
+  const PrefixId id = known == kNoPrefix ? take_id() : known & ~kMarkedPrefix;
+  facts_.edit(id) = facts;
+  const PrefixId wanted = is_marked(facts) ? id | kMarkedPrefix : id;
+  if (known == kNoPrefix) {
+    fresh.push_back({cidr, wanted});
+  } else if (known != wanted) {
+    trie_.erase(cidr);
+    trie_.insert(cidr, wanted);
+  }
+  return Ok();
+}
+
+Status FamilyClasses::apply(std::vector<ClassEdit>& edits) {
+  std::sort(edits.begin(), edits.end());
+  std::vector<CidrTrie::Entry> fresh;  // ascending, as the edits are
+  for (std::size_t first = 0; first < edits.size();) {
+    std::size_t last = first + 1;
+    while (last < edits.size() && edits[last].cidr == edits[first].cidr) ++last;
+    const std::span<const ClassEdit> of_one(edits.data() + first, last - first);
+    if (const Status status = edit_prefix(of_one, fresh); !status) return status;
+    first = last;
+  }
+  if (trie_.prefix_count() == 0) {
+    trie_ = CidrTrie(trie_.family(), fresh);
+  } else {
+    for (const CidrTrie::Entry& entry : fresh) trie_.insert(entry.cidr, entry.id);
+  }
+  return Ok();
 }
 
 std::size_t FamilyClasses::size() const {
-  return trie_.size() + prefixes_.capacity() * sizeof(Cidr) + facts_.capacity() * sizeof(Facts) +
-         owners_.capacity() * sizeof(AddressOwner) + lists_.capacity() * sizeof(PrefixListIndex);
+  std::size_t total = trie_.size() + facts_.memory_size() + spills_.memory_size() +
+                      free_spills_.capacity() * sizeof(std::uint32_t);
+  if (spills_.size() == 0) return total;
+  spills_.for_each([&](std::uint32_t, const std::shared_ptr<const Numbers>& numbers) {
+    if (numbers != nullptr) total += sizeof *numbers + numbers->capacity() * sizeof(std::uint32_t);
+  });
+  return total;
 }
 
 }  // namespace sluice

@@ -1,114 +1,131 @@
 #pragma once
 
-// Who is this address, as far as rules can tell? Its class: the interfaces that own it, with all
-// groups that they hold, and the chain of configured prefixes that cover it.
+// Who is this address, as far as rules can tell? The interface that owns it, with all groups that
+// it holds, and the chain of configured prefixes that cover it.
 //
 // One trie for each family holds two kinds of prefixes: what rules and prefix lists name, and the
 // addresses of interfaces as /32 or /128. Membership classes, not reference classes: an address
-// knows the policy (interned set of *all* groups) of its owner, whoever refers to them, so a new
-// rule that names a group touches no address, and attaching an interface touches its own only.
+// knows its owner, and the owner's row knows *all* its groups, whoever refers to them. So a new
+// rule that names a group touches no address, and attaching a group touches one row.
 //
-// VPCs may overlap, so an address has an owner for each VPC that uses it, ordered by VPC. Keeping
-// one trie for all VPCs and sorting this out at its end costs memory once; a trie for each VPC and
-// its peers would repeat every prefix list in each of them.
+// VPCs may overlap, so an address has an owner for each VPC that uses it. Keeping one trie for all
+// VPCs and sorting this out at its end costs memory once; a trie for each VPC and its peers would
+// repeat every prefix list in each of them.
 //
-//   10.0.1.10/32 ---> owners: [vpc 1: eni 7, policy 3] [vpc 4: eni 9, policy 3]
-//     inside          lists:  none
-//   10.0.0.0/8   ---> owners: none
-//                     lists:  [pl 2] [pl 5]      named by a rule itself: yes
+//   10.0.1.10/32 ---> owners: eni 7, eni 9 (of another VPC)    lists: none     rules: 0   *
+//     inside
+//   10.0.0.0/8   ---> owners: none                             lists: 2, 5     rules: 3
 //
-// Threads: immutable once built; any thread reads.
+//   * the trie has it as a marked prefix: nobody wrote it down, so it is no class of its own
+//
+// Threads: as PersistentArray: one copy is a value, copies are independent.
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/address.h"
+#include "base/cidr.h"
 #include "base/ids.h"
+#include "base/result.h"
 #include "lookup/cidr_trie.h"
-#include "lookup/group_rules.h"
+#include "lookup/persistent_array.h"
 
 namespace sluice {
 
-// An interface that holds an address.
-struct AddressOwner {
-  VpcIndex vpc;
-  EniIndex eni;
-  PolicyId policy = kNoPolicyId;
+// What one prefix stands for. Sets of numbers are nearly always empty or of one: kNoNumbers, the
+// number itself, or, with the top bit set, the place of a longer list.
+struct PrefixFacts {
+  static constexpr std::uint32_t kNoNumbers = 0xffffffffu;
 
-  constexpr auto operator<=>(const AddressOwner&) const = default;
+  std::uint32_t owners = kNoNumbers;  // interfaces with exactly this address
+  std::uint32_t lists = kNoNumbers;   // prefix lists with exactly this entry
+  std::uint32_t rule_uses = 0;        // rules whose peer it is
+
+  // True if somebody wrote the prefix down: a rule or a prefix list.
+  bool is_configured() const { return rule_uses != 0 || lists != kNoNumbers; }
 };
 
-// What the builder collects about one family.
-struct ClassInput {
-  struct Owner {
-    IpAddr address;
-    AddressOwner owner;
-    auto operator<=>(const Owner&) const = default;
-  };
-  struct ListEntry {
-    Cidr cidr;
-    PrefixListIndex list;
-    auto operator<=>(const ListEntry&) const = default;
-  };
-  std::vector<Owner> owners;
-  std::vector<ListEntry> list_entries;
-  std::vector<Cidr> rule_prefixes;
+// One thing that a prefix begins or ceases to stand for.
+struct ClassEdit {
+  enum class Kind : std::uint8_t { Rule, List, Owner };
+  Cidr cidr;
+  bool is_added = true;  // else taken away; what is taken away goes first
+  Kind kind = Kind::Rule;
+  std::uint32_t number = 0;  // of the list or interface; rules are only counted
+
+  auto operator<=>(const ClassEdit&) const = default;
 };
 
 // The classes of one family.
 class FamilyClasses {
  public:
-  FamilyClasses() = default;
-  // Orders `input` in place and forgets duplicates. Time: that of sorting it.
-  FamilyClasses(Family family, ClassInput& input);
+  explicit FamilyClasses(Family family) : trie_(family) {}
 
   const CidrTrie& trie() const { return trie_; }
-  // Ids are positions in the order of (address, length).
-  const Cidr& cidr(PrefixId id) const { return prefixes_[id]; }
-  // Interfaces with exactly this address, ascending by VPC. Empty for prefixes that are no
-  // interface's address.
-  std::span<const AddressOwner> owners(PrefixId id) const {
-    return std::span(owners_).subspan(facts_[id].owners, facts_[id + 1].owners - facts_[id].owners);
-  }
-  // Prefix lists that hold exactly this prefix.
-  std::span<const PrefixListIndex> lists(PrefixId id) const {
-    return std::span(lists_).subspan(facts_[id].lists, facts_[id + 1].lists - facts_[id].lists);
-  }
-  // True if some rule names the prefix itself.
-  bool is_rule_peer(PrefixId id) const { return facts_[id].is_rule_peer; }
-  // True if somebody wrote the prefix down: a rule or a prefix list.
-  bool is_configured(PrefixId id) const { return is_rule_peer(id) || !lists(id).empty(); }
+  // Of an id that the trie gave out.
+  const PrefixFacts& facts(PrefixId id) const { return facts_[id & ~kMarkedPrefix]; }
 
-  // The owners of an address; empty if nobody owns it.
-  std::span<const AddressOwner> owners_of(const IpAddr& address) const {
-    const PrefixId id = trie_.find(address);
-    // The longest match of an owned address is that address; other prefixes have no owners.
-    return id == kNoPrefix ? std::span<const AddressOwner>() : owners(id);
+  // visit(EniIndex) for each owner, ascending.
+  template <class Visit>
+  void for_each_owner(const PrefixFacts& facts, Visit&& visit) const {
+    for_each_number(facts.owners, [&](std::uint32_t number) { visit(EniIndex(number)); });
   }
+  template <class Visit>
+  void for_each_list(const PrefixFacts& facts, Visit&& visit) const {
+    for_each_number(facts.lists, [&](std::uint32_t number) { visit(PrefixListIndex(number)); });
+  }
+  // The lists of a prefix that is in more than one, ascending; else nothing.
+  std::span<const std::uint32_t> many_lists(const PrefixFacts& facts) const {
+    if (facts.lists < kSpilled || facts.lists == PrefixFacts::kNoNumbers) return {};
+    return *spills_[facts.lists & ~kSpilled];
+  }
+  bool has_many_owners(const PrefixFacts& facts) const {
+    return facts.owners != PrefixFacts::kNoNumbers && facts.owners >= kSpilled;
+  }
+  // Addresses that more than one interface owns.
+  std::size_t shared_address_count() const { return shared_count_; }
+
+  // Applies edits of this family, in any order. An owner or list that is there twice, or that is
+  // taken away and is not there, is an Error, and the classes are worth nothing after it. Time:
+  // that of sorting them, and of a path of the trie for each prefix.
+  Status apply(std::vector<ClassEdit>& edits);
+
   // Memory held, in bytes.
   std::size_t size() const;
 
  private:
-  // Offsets into owners_ and lists_; one more row than prefixes ends the last.
-  struct Facts {
-    std::uint32_t owners = 0;
-    std::uint32_t lists = 0;
-    bool is_rule_peer = false;
-  };
+  using Numbers = std::vector<std::uint32_t>;
+  static constexpr std::uint32_t kSpilled = 0x80000000u;
+
+  template <class Visit>
+  void for_each_number(std::uint32_t set, Visit&& visit) const {
+    if (set < kSpilled) return visit(set);
+    if (set == PrefixFacts::kNoNumbers) return;
+    for (const std::uint32_t number : *spills_[set & ~kSpilled]) visit(number);
+  }
+
+  Numbers numbers_of(std::uint32_t set) const;
+  std::uint32_t store(std::uint32_t former, Numbers numbers);
+  Status edit(PrefixFacts& facts, const ClassEdit& edit);
+  Status edit_prefix(std::span<const ClassEdit> edits, std::vector<CidrTrie::Entry>& fresh);
+  PrefixId take_id();
+  void give_back(PrefixId id);
 
   CidrTrie trie_;
-  std::vector<Cidr> prefixes_;
-  std::vector<Facts> facts_ = std::vector<Facts>(1);
-  std::vector<AddressOwner> owners_;
-  std::vector<PrefixListIndex> lists_;
+  PersistentArray<PrefixFacts> facts_;  // by PrefixId without its mark; free ones are a list
+  PersistentArray<std::shared_ptr<const Numbers>> spills_;
+  std::uint32_t free_prefix_ = PrefixFacts::kNoNumbers;
+  std::vector<std::uint32_t> free_spills_;
+  std::size_t shared_count_ = 0;
 };
 
 // Both families.
 struct AddressClasses {
-  FamilyClasses v4;
-  FamilyClasses v6;
+  FamilyClasses v4{Family::Ipv4};
+  FamilyClasses v6{Family::Ipv6};
 
   const FamilyClasses& of(Family family) const { return family == Family::Ipv4 ? v4 : v6; }
 };

@@ -89,7 +89,7 @@ struct Parts {
 };
 
 Parts::Parts(const TrieNode& node) : path(node.path()), depth(node.depth) {
-  if (!node.is_wide) {
+  if (!node.is_wide()) {
     const TrieListLayout layout(node);
     for (; prefix_count < node.prefix_count; ++prefix_count) {
       const auto mask = node.tail<std::uint8_t>(layout.masks)[prefix_count];
@@ -118,7 +118,7 @@ Parts::Parts(const TrieNode& node) : path(node.path()), depth(node.depth) {
 }
 
 std::size_t content_size(const TrieNode& node) {
-  return node.is_wide ? sizeof(TrieWideNode) : sizeof(TrieNode) + TrieListLayout(node).end;
+  return node.is_wide() ? sizeof(TrieWideNode) : sizeof(TrieNode) + TrieListLayout(node).end;
 }
 
 // With the 8 bytes that the allocator keeps before each piece, sizes are multiples of 16 (small) or
@@ -143,7 +143,7 @@ void* take_piece(std::size_t content) {
 
 template <class Visit>
 void for_each_child(const TrieNode& node, Visit&& visit) {
-  if (node.is_wide) {
+  if (node.is_wide()) {
     for (const auto& slot : static_cast<const TrieWideNode&>(node).slots) {
       if (slot.child != nullptr) visit(slot.child);
     }
@@ -164,12 +164,12 @@ void release(TrieNode* node) {
   std::free(node);
 }
 
-// Finds the longest prefix of each slot that the prefix covers anew.
-void refresh_longest(TrieWideNode& wide, unsigned value, unsigned bits) {
+// Finds the longest plain prefix of each slot that the prefix covers anew.
+void refresh_plain(TrieWideNode& wide, unsigned value, unsigned bits) {
   for (unsigned slot = value; slot < value + (256u >> bits); ++slot) {
-    unsigned k = 8;
+    unsigned k = is_marked_prefix(wide.slots[slot].own) ? 7 : 8;
     while (k != 0 && wide.at(slot, k) == kNoPrefix) --k;
-    wide.slots[slot].longest = wide.at(slot, k);
+    wide.slots[slot].plain = wide.at(slot, k);
   }
 }
 
@@ -178,9 +178,15 @@ void write_list(TrieNode* node, Parts& parts) {
   node->child_count = static_cast<std::uint8_t>(parts.child_count);
   if (parts.depth > 8) *node->tail<std::uint64_t>(0) = parts.path.low;
   const TrieListLayout layout(*node);
-  std::stable_sort(parts.prefixes.begin(), parts.prefixes.begin() + parts.prefix_count,
-                   [](const Parts::Prefix& a, const Parts::Prefix& b) { return a.bits < b.bits; });
+  const auto rank = [](const Parts::Prefix& prefix) {
+    return is_marked_prefix(prefix.id) ? 9u : unsigned{prefix.bits};
+  };
+  std::stable_sort(
+      parts.prefixes.begin(), parts.prefixes.begin() + parts.prefix_count,
+      [&](const Parts::Prefix& a, const Parts::Prefix& b) { return rank(a) < rank(b); });
   for (unsigned i = 0; i < parts.prefix_count; ++i) {
+    node->plain_count =
+        static_cast<std::uint8_t>(node->plain_count + (rank(parts.prefixes[i]) < 9));
     node->tail<std::uint8_t>(layout.values)[i] = parts.prefixes[i].value;
     node->tail<std::uint8_t>(layout.masks)[i] =
         static_cast<std::uint8_t>(mask_of(parts.prefixes[i].bits));
@@ -201,14 +207,14 @@ void write_wide(TrieWideNode& wide, const Parts& parts) {
   for (unsigned i = 0; i < parts.prefix_count; ++i) {
     wide.place(parts.prefixes[i].value, parts.prefixes[i].bits) = parts.prefixes[i].id;
   }
-  refresh_longest(wide, 0, 0);
+  refresh_plain(wide, 0, 0);
   for (unsigned i = 0; i < parts.child_count; ++i) {
     wide.slots[parts.children[i].slot].child = parts.children[i].node;
   }
 }
 
 PrefixId find_in(const TrieNode& node, unsigned value, unsigned bits) {
-  if (node.is_wide) return static_cast<const TrieWideNode&>(node).at(value, bits);
+  if (node.is_wide()) return static_cast<const TrieWideNode&>(node).at(value, bits);
   PrefixId found = kNoPrefix;
   for_each_cover_in(node, value, [&](PrefixId id, unsigned length) {
     if (length == 8u * node.depth + bits) found = id;
@@ -292,7 +298,7 @@ class CidrTrieEditor {
                       TrieListLayout(parts.depth, parts.prefix_count, parts.child_count).end;
     void* memory = take_piece(content);
     auto* node = is_wide ? new (memory) TrieWideNode : new (memory) TrieNode;
-    node->is_wide = is_wide;
+    node->plain_count = is_wide ? TrieNode::kWide : 0;
     node->depth = static_cast<std::uint8_t>(parts.depth);
     node->path_high = parts.path.high;
     if (is_wide) {
@@ -353,7 +359,7 @@ class CidrTrieEditor {
   }
 
   TrieNode** child_place(TrieNode& node, unsigned slot) {
-    if (node.is_wide) {
+    if (node.is_wide()) {
       TrieNode** place = &static_cast<TrieWideNode&>(node).slots[slot].child;
       return *place == nullptr ? nullptr : place;
     }
@@ -364,11 +370,11 @@ class CidrTrieEditor {
   }
 
   TrieNode* add_prefix(TrieNode* node, const Filed& filed) {
-    if (node->is_wide) {
+    if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
       wide.place(filed.value, filed.bits) = filed.id;
       ++wide.prefixes;
-      refresh_longest(wide, filed.value, filed.bits);
+      refresh_plain(wide, filed.value, filed.bits);
       return node;
     }
     Parts parts(*node);
@@ -377,7 +383,7 @@ class CidrTrieEditor {
   }
 
   TrieNode* add_child(TrieNode* node, unsigned slot, TrieNode* child) {
-    if (node->is_wide) {
+    if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
       wide.slots[slot].child = child;
       ++wide.children;
@@ -389,11 +395,11 @@ class CidrTrieEditor {
   }
 
   TrieNode* remove_prefix(TrieNode* node, const Filed& filed) {
-    if (node->is_wide) {
+    if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
       wide.place(filed.value, filed.bits) = kNoPrefix;
       --wide.prefixes;
-      refresh_longest(wide, filed.value, filed.bits);
+      refresh_plain(wide, filed.value, filed.bits);
       return narrow(wide);
     }
     Parts parts(*node);
@@ -402,7 +408,7 @@ class CidrTrieEditor {
   }
 
   TrieNode* remove_child(TrieNode* node, unsigned slot) {
-    if (node->is_wide) {
+    if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
       wide.slots[slot].child = nullptr;
       --wide.children;
@@ -432,6 +438,11 @@ namespace {
 const Cidr& cidr_of(const Cidr& cidr) { return cidr; }
 const Cidr& cidr_of(const CidrTrie::Entry& entry) { return entry.cidr; }
 
+bool can_have(const Cidr& cidr, PrefixId id) {
+  const bool may_be_marked = cidr.length() != 0 && cidr.length() % 8 == 0;
+  return id != kNoPrefix && (may_be_marked || !is_marked_prefix(id));
+}
+
 template <class Item>
 void check_sorted(Family family, std::span<const Item> sorted) {
   CHECK(sorted.size() <= CidrTrie::kPrefixesMax);
@@ -453,7 +464,7 @@ CidrTrie::CidrTrie(Family family, std::span<const Cidr> sorted) : family_(family
 
 CidrTrie::CidrTrie(Family family, std::span<const Entry> sorted) : family_(family) {
   check_sorted(family, sorted);
-  for (const Entry& entry : sorted) CHECK(entry.id != kNoPrefix);
+  for (const Entry& entry : sorted) CHECK(can_have(entry.cidr, entry.id));
   if (!sorted.empty()) root_ = CidrTrieEditor(*this).build(sorted);
   prefix_count_ = sorted.size();
 }
@@ -473,7 +484,7 @@ CidrTrie::~CidrTrie() {
 
 void CidrTrie::insert(const Cidr& cidr, PrefixId id) {
   CHECK(cidr.family() == family_);
-  CHECK(id != kNoPrefix);
+  CHECK(can_have(cidr, id));
   CHECK(prefix_count_ < kPrefixesMax);
   CHECK(find_exact(cidr) == kNoPrefix);
   root_ = CidrTrieEditor(*this).insert(root_, file(cidr, id));
@@ -499,32 +510,39 @@ PrefixId CidrTrie::find_exact(const Cidr& cidr) const {
   return kNoPrefix;
 }
 
-void CidrTrie::find_burst(std::span<const IpAddr> addresses, std::span<PrefixId> out) const {
-  CHECK(addresses.size() == out.size());
-  for (std::size_t start = 0; start < addresses.size(); start += kBurstMax) {
-    const std::size_t count = std::min(kBurstMax, addresses.size() - start);
-    find_some(addresses.subspan(start, count), out.subspan(start, count));
-  }
+namespace {
+
+void take(const TrieStep& step, PrefixId& out) {
+  if (step.id != nullptr) out = *step.id;
 }
+void take(const TrieStep& step, CidrMatch& out) {
+  if (step.id != nullptr) out.longest = *step.id;
+  if (step.plain != nullptr) out.plain = *step.plain;
+}
+void clear(PrefixId& out) { out = kNoPrefix; }
+void clear(CidrMatch& out) { out = CidrMatch(); }
+
+}  // namespace
 
 // Each round takes every walk that is not over one node further. The id that a node names is read
 // one round later, so that no round waits for memory that it asked for itself.
-void CidrTrie::find_some(std::span<const IpAddr> addresses, std::span<PrefixId> out) const {
+template <class Out>
+void CidrTrie::walk_burst(std::span<const IpAddr> addresses, std::span<Out> out) const {
   std::array<TrieKey, kBurstMax> keys;
   std::array<TrieStep, kBurstMax> steps;
   std::array<std::uint8_t, kBurstMax> walking;
   std::size_t walking_count = addresses.size();
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     keys[i] = TrieKey::of(addresses[i]);
-    steps[i] = {nullptr, root_};
-    out[i] = kNoPrefix;
+    steps[i] = {nullptr, nullptr, root_};
+    clear(out[i]);
     walking[i] = static_cast<std::uint8_t>(i);
   }
   while (walking_count != 0) {
     std::size_t still_walking = 0;
     for (std::size_t k = 0; k < walking_count; ++k) {
       const std::size_t i = walking[k];
-      if (steps[i].id != nullptr) out[i] = *steps[i].id;
+      take(steps[i], out[i]);
       const TrieNode* node = steps[i].next;
       if (node == nullptr || !node->is_on_path(keys[i])) continue;
       steps[i] = step_into(*node, keys[i].byte(node->depth));
@@ -533,6 +551,22 @@ void CidrTrie::find_some(std::span<const IpAddr> addresses, std::span<PrefixId> 
       walking[still_walking++] = static_cast<std::uint8_t>(i);
     }
     walking_count = still_walking;
+  }
+}
+
+void CidrTrie::find_burst(std::span<const IpAddr> addresses, std::span<PrefixId> out) const {
+  CHECK(addresses.size() == out.size());
+  for (std::size_t start = 0; start < addresses.size(); start += kBurstMax) {
+    const std::size_t count = std::min(kBurstMax, addresses.size() - start);
+    walk_burst(addresses.subspan(start, count), out.subspan(start, count));
+  }
+}
+
+void CidrTrie::match_burst(std::span<const IpAddr> addresses, std::span<CidrMatch> out) const {
+  CHECK(addresses.size() == out.size());
+  for (std::size_t start = 0; start < addresses.size(); start += kBurstMax) {
+    const std::size_t count = std::min(kBurstMax, addresses.size() - start);
+    walk_burst(addresses.subspan(start, count), out.subspan(start, count));
   }
 }
 

@@ -36,6 +36,12 @@
 
 namespace sluice {
 
+// The longest prefix that covers an address, and the longest plain one; kNoPrefix: none.
+struct CidrMatch {
+  PrefixId longest = kNoPrefix;
+  PrefixId plain = kNoPrefix;
+};
+
 class CidrTrie {
  public:
   struct Entry {
@@ -65,7 +71,8 @@ class CidrTrie {
   // Frees what no other copy holds.
   ~CidrTrie();
 
-  // `cidr` must be of the family and not be there; `id` must not be kNoPrefix.
+  // `cidr` must be of the family and not be there; `id` must not be kNoPrefix, and may be marked
+  // only where the length is a whole number of bytes.
   void insert(const Cidr& cidr, PrefixId id);
   // The id of the prefix, which is no longer there; kNoPrefix if it was not.
   PrefixId erase(const Cidr& cidr);
@@ -83,9 +90,23 @@ class CidrTrie {
     return best;
   }
 
-  // find() for many; all walks advance together, so that their memory is fetched in parallel.
+  // find() that tells the longest plain prefix too.
+  CidrMatch match(const IpAddr& address) const {
+    CidrMatch best;
+    const TrieKey key = TrieKey::of(address);
+    for (const TrieNode* node = root_; node != nullptr && node->is_on_path(key);) {
+      const TrieStep step = step_into(*node, key.byte(node->depth));
+      if (step.id != nullptr) best.longest = *step.id;
+      if (step.plain != nullptr) best.plain = *step.plain;
+      node = step.next;
+    }
+    return best;
+  }
+
+  // The same for many; all walks advance together, so that their memory is fetched in parallel.
   // out.size() must equal addresses.size().
   void find_burst(std::span<const IpAddr> addresses, std::span<PrefixId> out) const;
+  void match_burst(std::span<const IpAddr> addresses, std::span<CidrMatch> out) const;
 
   // Calls visit(PrefixId, unsigned length) for every prefix that covers the address, each once, the
   // shortest first.
@@ -120,7 +141,8 @@ class CidrTrie {
     std::swap(nodes_size_, other.nodes_size_);
     std::swap(family_, other.family_);
   }
-  void find_some(std::span<const IpAddr> addresses, std::span<PrefixId> out) const;
+  template <class Out>
+  void walk_burst(std::span<const IpAddr> addresses, std::span<Out> out) const;
 
   TrieNode* root_ = nullptr;
   std::size_t prefix_count_ = 0;

@@ -7,15 +7,16 @@
 //
 //   list   at most 63 prefixes and 63 children, packed; searched 16 at a time by comparing bytes:
 //
-//     owners depth kind counts path_high | path_low | values | masks | slots | ids    | children
-//     u32    u8    u8   u8 u8  u64       | u64, if  | p x u8 | p x u8| c x u8| p x u32| c x u64
-//                                        | depth > 8
+//     owners depth plain counts path_high | path_low | values | masks | slots | ids    | children
+//     u32    u8    u8    u8 u8  u64       | u64, if  | p x u8 | p x u8| c x u8| p x u32| c x u64
+//                                         | depth > 8
 //
-//          Prefix i covers slot v if (v & masks[i]) == values[i]. They stand by length, so the last
-//          that covers is the longest, and all that cover are the bits of one comparison.
+//          Prefix i covers slot v if (v & masks[i]) == values[i]. They stand by length, the marked
+//          last, so the last that covers is the longest, and all that cover are the bits of one
+//          comparison.
 //
-//   wide   a slot for each of the 256 values of the byte: {child, longest id, id of all 8 bits};
-//          and the ids of prefixes of k = 0 to 7 bits, value v at (1 << k) + (v >> (8 - k)).
+//   wide   a slot for each of the 256 values of the byte: {child, longest plain id, id of all 8
+//          bits}; and the ids of prefixes of k = 0 to 7 bits, value v at (1 << k) + (v >> (8 - k)).
 //
 // Threads: what more than one owner holds is never written; counts of owners are atomic.
 
@@ -35,6 +36,13 @@ namespace sluice {
 // The number that the caller gave a prefix.
 using PrefixId = std::uint32_t;
 inline constexpr PrefixId kNoPrefix = 0xffffffffu;
+// Set in the numbers of *marked* prefixes, which a search can tell from the others, the plain ones:
+// it finds the longest prefix and the longest plain one at once. Only prefixes that end with a
+// byte can be marked, so a node has at most one that covers a slot.
+inline constexpr PrefixId kMarkedPrefix = 0x80000000u;
+constexpr bool is_marked_prefix(PrefixId id) {
+  return id != kNoPrefix && (id & kMarkedPrefix) != 0;
+}
 
 // An address, left-aligned, so that both families are walked from bit 0.
 struct TrieKey {
@@ -61,11 +69,14 @@ struct TrieNode {
   // Dropped with release by each owner, and with acquire by the last, who frees the node.
   std::atomic<std::uint32_t> owners{1};
   std::uint8_t depth = 0;
-  std::uint8_t is_wide = 0;
+  // Of a list: how many of its prefixes are plain, which are the first. kWide: not a list.
+  std::uint8_t plain_count = 0;
   std::uint8_t prefix_count = 0;  // of a list
   std::uint8_t child_count = 0;   // of a list
   std::uint64_t path_high = 0;
 
+  static constexpr std::uint8_t kWide = 0xff;
+  bool is_wide() const { return plain_count == kWide; }
   // The first 8 * depth bits of all keys below; the rest is zero.
   TrieKey path() const { return {path_high, depth > 8 ? *tail<std::uint64_t>(0) : 0}; }
   bool is_on_path(const TrieKey& key) const {
@@ -119,8 +130,8 @@ struct TrieListLayout {
 struct TrieWideNode : TrieNode {
   struct Slot {
     TrieNode* child;
-    PrefixId longest;  // that ends in this node and covers the slot
-    PrefixId own;      // of all 8 bits
+    PrefixId plain;  // the longest plain prefix that ends in this node and covers the slot
+    PrefixId own;    // of all 8 bits
   };
   std::uint64_t path_low;
   std::uint32_t prefixes;
@@ -139,10 +150,11 @@ struct TrieWideNode : TrieNode {
   }
 };
 
-// One step of a walk: the longest prefix that ends in this node, and where to go on. `id` points
-// to memory that may yet have to come; null if there is none.
+// One step of a walk: the longest prefix and the longest plain one that end in this node, and where
+// to go on. Ids lie in memory that may yet have to come; null if there is none.
 struct TrieStep {
   const PrefixId* id = nullptr;
+  const PrefixId* plain = nullptr;
   const TrieNode* next = nullptr;
 };
 
@@ -173,7 +185,7 @@ inline std::uint64_t match_slots(const std::uint8_t* slots, unsigned count, unsi
 
 // The child at `slot`, or null.
 inline const TrieNode* child_of(const TrieNode& node, unsigned slot) {
-  if (node.is_wide) return static_cast<const TrieWideNode&>(node).slots[slot].child;
+  if (node.is_wide()) return static_cast<const TrieWideNode&>(node).slots[slot].child;
   if (node.child_count == 0) return nullptr;
   const TrieListLayout layout(node);
   const std::uint64_t found =
@@ -184,15 +196,19 @@ inline const TrieNode* child_of(const TrieNode& node, unsigned slot) {
 
 // The node must be on the path of the key.
 inline TrieStep step_into(const TrieNode& node, unsigned slot) {
-  if (node.is_wide) {
+  if (node.is_wide()) {
     const TrieWideNode::Slot& found = static_cast<const TrieWideNode&>(node).slots[slot];
-    return {found.longest == kNoPrefix ? nullptr : &found.longest, found.child};
+    const PrefixId* plain = found.plain == kNoPrefix ? nullptr : &found.plain;
+    return {found.own == kNoPrefix ? plain : &found.own, plain, found.child};
   }
   const TrieListLayout layout(node);
   TrieStep step;
   const std::uint64_t found =
       match_prefixes(node.tail<std::uint8_t>(layout.values), node.prefix_count, slot);
-  if (found != 0) step.id = node.tail<PrefixId>(layout.ids) + (63 - std::countl_zero(found));
+  const std::uint64_t plain = found & ((std::uint64_t{1} << node.plain_count) - 1);
+  const PrefixId* ids = node.tail<PrefixId>(layout.ids);
+  if (found != 0) step.id = ids + (63 - std::countl_zero(found));
+  if (plain != 0) step.plain = ids + (63 - std::countl_zero(plain));
   step.next = child_of(node, slot);
   return step;
 }
@@ -200,7 +216,7 @@ inline TrieStep step_into(const TrieNode& node, unsigned slot) {
 // visit(PrefixId, length) for what ends in this node and covers the slot, the shortest first.
 template <class Visit>
 void for_each_cover_in(const TrieNode& node, unsigned slot, Visit&& visit) {
-  if (node.is_wide) {
+  if (node.is_wide()) {
     const auto& wide = static_cast<const TrieWideNode&>(node);
     for (unsigned bits = 0; bits <= 8; ++bits) {
       const PrefixId id = wide.at(slot, bits);

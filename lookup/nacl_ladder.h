@@ -17,8 +17,7 @@
 #include "base/cidr.h"
 #include "base/verdict.h"
 #include "lookup/cidr_trie.h"
-#include "lookup/group_rules.h"
-#include "lookup/port_set.h"
+#include "lookup/packet_kind.h"
 
 namespace sluice {
 

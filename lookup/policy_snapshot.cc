@@ -7,6 +7,23 @@
 
 namespace sluice {
 
+namespace {
+
+// The interface among those that share the address which lies in the VPC.
+EniIndex owner_in(const SnapshotTables& tables, VpcIndex vpc, const IpAddr& address) {
+  const FamilyClasses& classes = tables.classes.of(address.family());
+  const PrefixId id = classes.trie().find(address);
+  // The longest match of an owned address is that address; other prefixes have no owners.
+  if (id == kNoPrefix) return EniIndex();
+  EniIndex found;
+  classes.for_each_owner(classes.facts(id), [&](EniIndex eni) {
+    if (tables.interfaces[eni.value()].vpc == vpc) found = eni;
+  });
+  return found;
+}
+
+}  // namespace
+
 PolicySnapshot::PolicySnapshot(std::unique_ptr<const SnapshotTables> tables)
     : tables_(std::move(tables)) {
   CHECK(tables_ != nullptr);
@@ -21,37 +38,47 @@ const TrackingSettings& PolicySnapshot::tracking() const { return tables_->track
 ExemptProfile PolicySnapshot::exempt() const { return tables_->exempt; }
 
 const InterfaceRow* PolicySnapshot::find_interface(EniIndex eni) const {
-  if (eni.value() >= tables_->row_of_eni.size()) return nullptr;
-  const std::uint32_t row = tables_->row_of_eni[eni.value()];
-  return row == kNoRow ? nullptr : &tables_->interfaces[row];
+  const InterfaceRow* row = tables_->interfaces.find(eni.value());
+  return row == nullptr || row->eni.is_none() ? nullptr : row;
 }
 
-std::span<const InterfaceRow> PolicySnapshot::interfaces() const { return tables_->interfaces; }
+std::size_t PolicySnapshot::interface_count() const { return tables_->interface_count; }
+
+const InterfaceRow* PolicySnapshot::next_interface(EniIndex from) const {
+  for (std::uint32_t eni = from.value(); eni < tables_->interfaces.size(); ++eni) {
+    const InterfaceRow* row = find_interface(EniIndex(eni));
+    if (row != nullptr) return row;
+  }
+  return nullptr;
+}
 
 EniIndex PolicySnapshot::owner_of(VpcIndex vpc, const IpAddr& address) const {
-  const std::span<const AddressOwner> owners =
-      tables_->classes.of(address.family()).owners_of(address);
-  const auto place = std::lower_bound(
-      owners.begin(), owners.end(), vpc,
-      [](const AddressOwner& owner, VpcIndex wanted) { return owner.vpc < wanted; });
-  return place != owners.end() && place->vpc == vpc ? place->eni : EniIndex();
+  return owner_in(*tables_, vpc, address);
 }
 
 EniIndex PolicySnapshot::owner_of(const IpAddr& address) const {
-  const std::span<const AddressOwner> owners =
-      tables_->classes.of(address.family()).owners_of(address);
-  return owners.size() == 1 ? owners.front().eni : EniIndex();
+  const FamilyClasses& classes = tables_->classes.of(address.family());
+  const PrefixId id = classes.trie().find(address);
+  if (id == kNoPrefix || classes.has_many_owners(classes.facts(id))) return EniIndex();
+  EniIndex found;
+  classes.for_each_owner(classes.facts(id), [&](EniIndex eni) { found = eni; });
+  return found;
 }
 
-bool PolicySnapshot::has_shared_addresses() const { return tables_->has_shared_addresses; }
+bool PolicySnapshot::has_shared_addresses() const {
+  return tables_->classes.v4.shared_address_count() + tables_->classes.v6.shared_address_count() !=
+         0;
+}
 
 bool PolicySnapshot::vpc_contains(VpcIndex vpc, const IpAddr& address) const {
-  return vpc.value() < tables_->vpcs.size() && tables_->vpcs[vpc.value()].contains(address);
+  const VpcRow* row = find_row(tables_->vpcs, vpc);
+  return row != nullptr && row->contains(address);
 }
 
 bool PolicySnapshot::is_broadcast_of(SubnetIndex subnet, const IpAddr& address) const {
-  if (!address.is_v4() || subnet.value() >= tables_->subnets.size()) return false;
-  for (const Cidr& cidr : tables_->subnets[subnet.value()].cidrs) {
+  const SubnetRow* row = find_row(tables_->subnets, subnet);
+  if (!address.is_v4() || row == nullptr) return false;
+  for (const Cidr& cidr : row->cidrs) {
     if (cidr.family() != Family::Ipv4 || cidr.length() > 30) continue;
     const std::uint32_t hosts = 0xffffffffu >> cidr.length();
     if (address.v4_value() == (cidr.address().v4_value() | hosts)) return true;
@@ -59,30 +86,48 @@ bool PolicySnapshot::is_broadcast_of(SubnetIndex subnet, const IpAddr& address) 
   return false;
 }
 
+bool PolicySnapshot::list_holds(PrefixListIndex list, const Cidr& cidr) const {
+  const FamilyClasses& classes = tables_->classes.of(cidr.family());
+  const PrefixId id = classes.trie().find_exact(cidr);
+  if (id == kNoPrefix) return false;
+  bool is_held = false;
+  classes.for_each_list(classes.facts(id),
+                        [&](PrefixListIndex holder) { is_held = is_held || holder == list; });
+  return is_held;
+}
+
 std::span<const VpcIndex> PolicySnapshot::peers_of(VpcIndex vpc) const {
-  if (vpc.value() >= tables_->vpcs.size()) return {};
-  return tables_->vpcs[vpc.value()].peers;
+  const VpcRow* row = find_row(tables_->vpcs, vpc);
+  if (row == nullptr) return {};
+  return row->peers;
 }
 
 std::size_t PolicySnapshot::size() const {
-  std::size_t total = sizeof *this + sizeof *tables_;
-  total += tables_->interfaces.capacity() * sizeof(InterfaceRow);
-  total += tables_->row_of_eni.capacity() * sizeof(std::uint32_t);
-  total += tables_->rules.capacity() * sizeof(RuleRow);
-  for (const VpcRow& vpc : tables_->vpcs) {
-    total += sizeof vpc + vpc.cidrs.capacity() * sizeof(Cidr) +
-             vpc.peers.capacity() * sizeof(VpcIndex) + vpc.resolvers.capacity() * sizeof(IpAddr);
-  }
-  for (const SubnetRow& subnet : tables_->subnets) {
-    total += sizeof subnet + subnet.cidrs.capacity() * sizeof(Cidr) +
-             subnet.routers.capacity() * sizeof(IpAddr);
-  }
-  for (const AclRow& acl : tables_->acls) {
-    total += sizeof acl;
-    for (const NaclLadder& ladder : acl.acl.ladders) total += ladder.size();
-  }
-  return total + tables_->classes.v4.size() + tables_->classes.v6.size() +
-         tables_->group_rules.size();
+  const SnapshotTables& tables = *tables_;
+  std::size_t total = sizeof *this + sizeof tables + tables.interfaces.memory_size() +
+                      tables.rules.memory_size() + tables.policies.size() +
+                      tables.classes.v4.size() + tables.classes.v6.size() +
+                      tables.groups.memory_size() + tables.vpcs.memory_size() +
+                      tables.subnets.memory_size() + tables.acls.memory_size();
+  tables.groups.for_each([&](std::uint32_t, const std::shared_ptr<const GroupTable>& group) {
+    if (group != nullptr) total += group->size();
+  });
+  tables.vpcs.for_each([&](std::uint32_t, const std::shared_ptr<const VpcRow>& vpc) {
+    if (vpc == nullptr) return;
+    total += sizeof *vpc + vpc->cidrs.capacity() * sizeof(Cidr) +
+             vpc->peers.capacity() * sizeof(VpcIndex) + vpc->resolvers.capacity() * sizeof(IpAddr);
+  });
+  tables.subnets.for_each([&](std::uint32_t, const std::shared_ptr<const SubnetRow>& subnet) {
+    if (subnet == nullptr) return;
+    total += sizeof *subnet + subnet->cidrs.capacity() * sizeof(Cidr) +
+             subnet->routers.capacity() * sizeof(IpAddr);
+  });
+  tables.acls.for_each([&](std::uint32_t, const std::shared_ptr<const NetworkAcl>& acl) {
+    if (acl == nullptr) return;
+    total += sizeof *acl;
+    for (const NaclLadder& ladder : acl->ladders) total += ladder.size();
+  });
+  return total;
 }
 
 }  // namespace sluice

@@ -3,7 +3,9 @@
 // The compiled policy: immutable once sealed, read by every worker without a lock.
 //
 // What the data plane and control read of it is declared here; what lies inside is the business of
-// lookup alone. Lifetime: published under RCU, retired off the packet path.
+// lookup alone. A successor shares with it all that a change leaves alone (snapshot_builder.h), so
+// keeping former ones, for undo or for judging by two at once, costs their differences. Lifetime:
+// published under RCU, retired off the packet path.
 
 #include <cstdint>
 #include <memory>
@@ -47,10 +49,11 @@ class PolicySnapshot {
   const TrackingSettings& tracking() const;
   ExemptProfile exempt() const;
 
-  // The interface, or null if this generation has none of that number. One indexed load.
+  // The interface, or null if this generation has none of that number. Three dependent loads.
   const InterfaceRow* find_interface(EniIndex eni) const;
-  // Every interface of this generation, in the order of the input.
-  std::span<const InterfaceRow> interfaces() const;
+  std::size_t interface_count() const;
+  // Of the least number from `from` on; null: no more.
+  const InterfaceRow* next_interface(EniIndex from) const;
   // The interface that owns the address within the VPC; none if nobody does. Peered VPCs are not
   // looked into.
   EniIndex owner_of(VpcIndex vpc, const IpAddr& address) const;
@@ -64,9 +67,12 @@ class PolicySnapshot {
   // True if it is the last address of one of the subnet's IPv4 blocks, none of which is a host or a
   // link of two (RFC 3021).
   bool is_broadcast_of(SubnetIndex subnet, const IpAddr& address) const;
+  // True if the prefix list has exactly this entry.
+  bool list_holds(PrefixListIndex list, const Cidr& cidr) const;
   // VPCs joined to this one by a peering.
   std::span<const VpcIndex> peers_of(VpcIndex vpc) const;
-  // Memory held by the snapshot, in bytes.
+  // Memory held by the snapshot, in bytes; what it shares with others is counted in each. Visits
+  // every node: some milliseconds for a large policy.
   std::size_t size() const;
 
   const SnapshotTables& tables() const { return *tables_; }

@@ -1,28 +1,17 @@
 #include "lookup/snapshot_builder.h"
 
 #include <algorithm>
-#include <map>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "lookup/match_range.h"
 #include "lookup/snapshot_tables.h"
 
 namespace sluice {
 
 namespace {
-
-// Rows indexed by stable numbers: a number beyond this is no number that a registry gave out.
-constexpr std::uint32_t kIndexMax = 1u << 24;
-// Rules of all policies together; an entry takes up to 64 + 22 bytes.
-constexpr std::size_t kPolicyRulesMax = std::size_t{1} << 28;
-
-Error broken(std::string what) {
-  return {ErrorKind::Invalid, "broken-reference",
-          std::move(what) + "; the compiler should have refused it", ""};
-}
 
 Error too_many(std::string_view what, std::size_t needed, std::size_t limit) {
   return {ErrorKind::LimitExceeded, "limit-exceeded",
@@ -36,191 +25,47 @@ std::string numbered(std::string_view kind, Index index) {
   return std::string(kind) + " number " + std::to_string(index.value());
 }
 
-// The block's first IPv4 address plus `offset`.
-IpAddr offset_address(const Cidr& cidr, std::uint32_t offset) {
-  return IpAddr::v4(cidr.address().v4_value() + offset);
+template <class Index>
+Error missing(const std::string& what, std::string_view kind, Index index) {
+  return broken_input(what + " " + numbered(kind, index) + ", which is not there");
 }
 
-// What protocol and ports come to; empty if they make no sense.
-struct MatchRange {
-  std::int16_t proto = ProtoMatch::kAll;
-  PortRange range;
-};
-
-bool is_number(const ProtoMatch& proto, Proto wanted) {
-  return proto.number == static_cast<int>(wanted);
+// The block's first IPv4 address plus `offset`, where the block is large enough to have it (SG-61).
+void add_offset(const Cidr& cidr, std::uint32_t offset, std::vector<IpAddr>& addresses) {
+  const IpAddr address = IpAddr::v4(cidr.address().v4_value() + offset);
+  if (cidr.contains(address)) addresses.push_back(address);
 }
 
-// ICMP: -1/-1 any, t/-1 the whole type, t/c one code (SG-14, SG-15).
-Result<MatchRange> icmp_range(const ProtoMatch& proto, const PortMatch& ports) {
-  const bool is_type_any = ports.low == -1;
-  const bool is_code_any = ports.high == -1;
-  const bool is_sane = ports.low >= -1 && ports.low <= 255 && ports.high >= -1 &&
-                       ports.high <= 255 && (!is_type_any || is_code_any);
-  if (!is_sane) {
-    return broken("ICMP type " + std::to_string(ports.low) + ", code " +
-                  std::to_string(ports.high) + " (type -1 demands code -1)");
-  }
-  MatchRange match{static_cast<std::int16_t>(proto.number), PortRange()};
-  if (is_type_any) return match;
-  match.range.low = static_cast<std::uint16_t>(ports.low << 8 | (is_code_any ? 0 : ports.high));
-  match.range.high = static_cast<std::uint16_t>(ports.low << 8 | (is_code_any ? 255 : ports.high));
-  return match;
+std::shared_ptr<const VpcRow> make_row(const VpcInput& vpc) {
+  VpcRow row{vpc.cidrs, vpc.peers, {}};
+  std::sort(row.peers.begin(), row.peers.end());
+  const auto is_v4 = [](const Cidr& cidr) { return cidr.family() == Family::Ipv4; };
+  const auto first_v4 = std::find_if(vpc.cidrs.begin(), vpc.cidrs.end(), is_v4);
+  if (first_v4 != vpc.cidrs.end()) add_offset(*first_v4, 2, row.resolvers);
+  return std::make_shared<const VpcRow>(std::move(row));
 }
 
-// Ports count for tcp and udp, types for the ICMP protocols, and nothing for all others (SG-13).
-// `icmp_counts` is false where even types do not (NA-10: 58 with an IPv4 block).
-Result<MatchRange> match_range(const ProtoMatch& proto, const PortMatch& ports, bool icmp_counts) {
-  if (proto.number < ProtoMatch::kAll || proto.number > 255) {
-    return broken("protocol " + std::to_string(proto.number) + " is outside of -1 to 255");
+std::shared_ptr<const SubnetRow> make_row(const SubnetInput& subnet) {
+  SubnetRow row{subnet.vpc, subnet.acl, subnet.cidrs, {}};
+  for (const Cidr& cidr : subnet.cidrs) {
+    if (cidr.family() == Family::Ipv4) add_offset(cidr, 1, row.routers);
   }
-  const MatchRange whole{static_cast<std::int16_t>(proto.number), PortRange()};
-  if (is_number(proto, Proto::Icmp) || is_number(proto, Proto::Icmpv6)) {
-    return icmp_counts ? icmp_range(proto, ports) : Result<MatchRange>(whole);
-  }
-  if (!is_number(proto, Proto::Tcp) && !is_number(proto, Proto::Udp)) return whole;
-  if (ports.low < 0 || ports.high > 65535 || ports.low > ports.high) {
-    return broken("ports " + std::to_string(ports.low) + "-" + std::to_string(ports.high) +
-                  " are no range of 0 to 65535");
-  }
-  return MatchRange{whole.proto, PortRange{static_cast<std::uint16_t>(ports.low),
-                                           static_cast<std::uint16_t>(ports.high)}};
+  return std::make_shared<const SubnetRow>(std::move(row));
 }
 
-// Gives row `index` of a table indexed by stable numbers; grows it, refuses a second use.
-template <class Row, class Index>
-Result<Row*> claim_row(std::vector<Row>& rows, Index index, std::string_view kind) {
-  if (index.is_none() || index.value() >= kIndexMax) {
-    return too_many(std::string(kind) + " numbers", std::size_t{index.value()} + 1, kIndexMax);
-  }
-  if (index.value() >= rows.size()) rows.resize(index.value() + 1);
-  Row* row = &rows[index.value()];
-  if (row->is_present) return broken(numbered(kind, index) + " is there twice");
-  row->is_present = true;
-  return row;
-}
-
-template <class Row, class Index>
-bool has_row(const std::vector<Row>& rows, Index index) {
-  return !index.is_none() && index.value() < rows.size() && rows[index.value()].is_present;
-}
-
-// The steps from input to tables, in the order of their declaration; each needs the former ones.
-class Sealer {
- public:
-  explicit Sealer(const SnapshotInput& input) : input_(input) {}
-
-  Status add_vpcs();
-  Status add_subnets();
-  Status add_acls();
-  Status order_rules();
-  Status intern_policies();
-  Status add_interfaces();
-  Status classify_addresses();
-  Status key_rules();
-  Status add_policies();
-  std::unique_ptr<SnapshotTables> take() { return std::move(tables_); }
-
- private:
-  // A rule, its group, and where its keyed form goes.
-  struct OrderedRule {
-    const RuleInput* rule = nullptr;
-    GroupIndex group;
-  };
-  Result<NaclLadder> build_ladder(const AclInput& acl, Direction direction, Family family) const;
-  Status add_interface(const InterfaceInput& interface);
-  Status check_interface(const InterfaceInput& interface) const;
-  ClassInput& class_input(Family family) { return family == Family::Ipv4 ? v4_ : v6_; }
-  Status check_owners(const ClassInput& classes);
-  PeerKey key_of(const PeerInput& peer) const;
-
-  const SnapshotInput& input_;
-  std::unique_ptr<SnapshotTables> tables_ = std::make_unique<SnapshotTables>();
-  std::unordered_map<GroupIndex, std::size_t> row_of_group_;  // into input_.groups
-  std::vector<OrderedRule> ordered_rules_;                    // by RuleSlot
-  std::vector<std::vector<KeyedRule>> group_rules_;           // parallel to input_.groups
-  std::map<std::vector<GroupIndex>, PolicyId> policies_;
-  std::vector<const std::vector<GroupIndex>*> policy_groups_;  // by PolicyId
-  std::vector<PolicyId> policy_of_interface_;                  // parallel to input_.interfaces
-  ClassInput v4_;
-  ClassInput v6_;
-};
-
-Status Sealer::add_vpcs() {
-  for (const VpcInput& vpc : input_.vpcs) {
-    const Result<VpcRow*> row = claim_row(tables_->vpcs, vpc.index, "VPC");
-    if (!row) return row.error();
-    VpcRow& out = **row;
-    out.cidrs = vpc.cidrs;
-    out.peers = vpc.peers;
-    std::sort(out.peers.begin(), out.peers.end());
-    const auto is_v4 = [](const Cidr& cidr) { return cidr.family() == Family::Ipv4; };
-    const auto first_v4 = std::find_if(vpc.cidrs.begin(), vpc.cidrs.end(), is_v4);
-    if (first_v4 != vpc.cidrs.end()) out.resolvers.push_back(offset_address(*first_v4, 2));
-  }
-  for (const VpcInput& vpc : input_.vpcs) {
-    for (const VpcIndex peer : vpc.peers) {
-      if (has_row(tables_->vpcs, peer)) continue;
-      return broken(numbered("VPC", vpc.index) + " is peered with " + numbered("VPC", peer) +
-                    ", which is not there");
-    }
-  }
-  return Ok();
-}
-
-Status Sealer::add_subnets() {
-  for (const SubnetInput& subnet : input_.subnets) {
-    if (!has_row(tables_->vpcs, subnet.vpc)) {
-      return broken(numbered("subnet", subnet.index) + " lies in " + numbered("VPC", subnet.vpc) +
-                    ", which is not there");
-    }
-    const Result<SubnetRow*> row = claim_row(tables_->subnets, subnet.index, "subnet");
-    if (!row) return row.error();
-    SubnetRow& out = **row;
-    out.vpc = subnet.vpc;
-    out.acl = subnet.acl;
-    out.cidrs = subnet.cidrs;
-    for (const Cidr& cidr : subnet.cidrs) {
-      if (cidr.family() == Family::Ipv4) out.routers.push_back(offset_address(cidr, 1));
-    }
-  }
-  return Ok();
-}
-
-Status Sealer::add_acls() {
-  for (const AclInput& acl : input_.acls) {
-    const Result<AclRow*> row = claim_row(tables_->acls, acl.index, "network ACL");
-    if (!row) return row.error();
-    for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
-      for (const Family family : {Family::Ipv4, Family::Ipv6}) {
-        Result<NaclLadder> ladder = build_ladder(acl, direction, family);
-        if (!ladder) return ladder.error();
-        (*row)->acl.ladders[NetworkAcl::ladder_index(direction, family)] = *std::move(ladder);
-      }
-    }
-  }
-  for (const SubnetInput& subnet : input_.subnets) {
-    if (subnet.acl.is_none() || has_row(tables_->acls, subnet.acl)) continue;
-    return broken(numbered("subnet", subnet.index) + " has " + numbered("network ACL", subnet.acl) +
-                  ", which is not there");
-  }
-  return Ok();
-}
-
-Result<NaclLadder> Sealer::build_ladder(const AclInput& acl, Direction direction,
-                                        Family family) const {
+Result<NaclLadder> build_ladder(const AclInput& acl, Direction direction, Family family) {
   std::vector<NaclLadder::Step> steps;
   for (const AclEntryInput& entry : direction == Direction::Ingress ? acl.ingress : acl.egress) {
     if (entry.rule < 1 || entry.rule > 32766) {
-      return broken(numbered("network ACL", acl.index) + " has an entry numbered " +
-                    std::to_string(entry.rule) + ", outside of 1 to 32766");
+      return broken_input(numbered("network ACL", acl.index) + " has an entry numbered " +
+                          std::to_string(entry.rule) + ", outside of 1 to 32766");
     }
     if (entry.cidr.family() != family) continue;
     const bool icmp_counts = !is_number(entry.proto, Proto::Icmpv6) || family == Family::Ipv6;
     const Result<MatchRange> match = match_range(entry.proto, entry.ports, icmp_counts);
     if (!match) {
-      return broken(numbered("network ACL", acl.index) + ", entry " + std::to_string(entry.rule) +
-                    ": " + match.error().sentence);
+      return broken_input(numbered("network ACL", acl.index) + ", entry " +
+                          std::to_string(entry.rule) + ": " + match.error().sentence);
     }
     steps.push_back({TrieKey::of(entry.cidr.address()), entry.cidr.length(), entry.allow,
                      match->proto, match->range, entry.rule});
@@ -228,155 +73,287 @@ Result<NaclLadder> Sealer::build_ladder(const AclInput& acl, Direction direction
   return NaclLadder(family, std::move(steps));
 }
 
-Status Sealer::order_rules() {
-  for (std::size_t row = 0; row < input_.groups.size(); ++row) {
-    const GroupInput& group = input_.groups[row];
-    if (group.index.is_none() || group.index.value() >= PeerKey::kNumbersMax) {
-      return too_many("group numbers", std::size_t{group.index.value()} + 1, PeerKey::kNumbersMax);
+Result<std::shared_ptr<const NetworkAcl>> make_row(const AclInput& acl) {
+  NetworkAcl row;
+  for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
+    for (const Family family : {Family::Ipv4, Family::Ipv6}) {
+      Result<NaclLadder> ladder = build_ladder(acl, direction, family);
+      if (!ladder) return ladder.error();
+      row.ladders[NetworkAcl::ladder_index(direction, family)] = *std::move(ladder);
     }
-    if (!row_of_group_.try_emplace(group.index, row).second) {
-      return broken(numbered("group", group.index) + " is there twice");
-    }
-    for (const RuleInput& rule : group.rules) ordered_rules_.push_back({&rule, group.index});
   }
-  std::sort(ordered_rules_.begin(), ordered_rules_.end(),
-            [](const OrderedRule& a, const OrderedRule& b) { return a.rule->id < b.rule->id; });
-  for (std::size_t slot = 0; slot < ordered_rules_.size(); ++slot) {
-    const OrderedRule& ordered = ordered_rules_[slot];
-    if (slot > 0 && ordered_rules_[slot - 1].rule->id == ordered.rule->id) {
-      return broken("rule " + ordered.rule->id + " is there twice");
+  return std::make_shared<const NetworkAcl>(std::move(row));
+}
+
+// The rules of one that are not in the other, where a rule is the same if all of it is.
+std::vector<const RuleInput*> rules_without(const GroupInput* group, const GroupInput* other) {
+  std::vector<const RuleInput*> rules;
+  if (group == nullptr) return rules;
+  std::vector<const RuleInput*> known;
+  if (other != nullptr) {
+    for (const RuleInput& rule : other->rules) known.push_back(&rule);
+  }
+  const auto by_index = [](const RuleInput* a, const RuleInput* b) { return a->index < b->index; };
+  std::sort(known.begin(), known.end(), by_index);
+  for (const RuleInput& rule : group->rules) {
+    const auto place = std::lower_bound(known.begin(), known.end(), &rule, by_index);
+    const bool is_known = place != known.end() && (*place)->index == rule.index && **place == rule;
+    if (!is_known) rules.push_back(&rule);
+  }
+  return rules;
+}
+
+std::vector<GroupIndex> groups_of(const InterfaceInput& interface) {
+  std::vector<GroupIndex> groups = interface.groups;
+  std::sort(groups.begin(), groups.end());
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  return groups;
+}
+
+// Each thing at most once, and there before if it changes or goes. `is_there(index)` asks the
+// former tables.
+template <class Input, class IsThere>
+Status check_claims(const std::vector<ThingChange<Input>>& changes, std::string_view kind,
+                    std::size_t index_max, IsThere&& is_there) {
+  std::vector<std::uint32_t> numbers;
+  numbers.reserve(changes.size());
+  for (const ThingChange<Input>& change : changes) {
+    const Input& any = change.next != nullptr ? *change.next : *change.former;
+    if (any.index.is_none() || any.index.value() >= index_max) {
+      return too_many(std::string(kind) + " numbers", std::size_t{any.index.value()} + 1,
+                      index_max);
     }
-    tables_->rules.push_back({ordered.rule->index, ordered.group});
+    const bool is_known = change.former != nullptr;
+    if (is_there(any.index) != is_known) {
+      return broken_input(numbered(kind, any.index) +
+                          (is_known ? " goes and is not there" : " is there twice"));
+    }
+    numbers.push_back(any.index.value());
+  }
+  std::sort(numbers.begin(), numbers.end());
+  const auto twice = std::adjacent_find(numbers.begin(), numbers.end());
+  if (twice == numbers.end()) return Ok();
+  return broken_input(std::string(kind) + " number " + std::to_string(*twice) + " is there twice");
+}
+
+// The steps from former tables to next ones, in the order of their declaration; each needs what
+// the former ones did.
+class Changer {
+ public:
+  Changer(const SnapshotTables& former, const SnapshotChange& change)
+      : change_(change), tables_(std::make_unique<SnapshotTables>(former)) {}
+
+  Status check_all_claims();
+  Status change_vpcs();
+  Status change_acls();
+  Status change_subnets();
+  Status classify();
+  Status rank_rules();
+  Status change_groups();
+  Status change_interfaces();
+  Status check_owners();
+  Status check_rest();
+  std::unique_ptr<SnapshotTables> take() { return std::move(tables_); }
+
+ private:
+  template <class Row, class Input>
+  Status change_row(Rows<Row>& rows, const ThingChange<Input>& change);
+  std::vector<ClassEdit>& edits(Family family) { return family == Family::Ipv4 ? v4_ : v6_; }
+  void classify_rules(const std::vector<const RuleInput*>& rules, bool is_added);
+  void classify_interface(const ThingChange<InterfaceInput>& change);
+  void classify_list(const PrefixListChange& list);
+  Result<std::vector<KeyedRule>> key_rules(const GroupInput& group) const;
+  PeerKey key_of(const PeerInput& peer) const;
+  Status check_interface(const InterfaceInput& interface) const;
+  Status change_interface(const ThingChange<InterfaceInput>& change);
+  Status check_vpc(const VpcInput& vpc) const;
+  Status check_held_groups() const;
+  Status refresh_interfaces();
+
+  const SnapshotChange& change_;
+  std::unique_ptr<SnapshotTables> tables_;
+  std::vector<ClassEdit> v4_;
+  std::vector<ClassEdit> v6_;
+  bool has_lost_something_ = false;  // that interfaces or subnets may refer to
+};
+
+Status Changer::check_all_claims() {
+  const auto has_row = [](const auto& rows) {
+    return [&rows](auto index) { return find_row(rows, index) != nullptr; };
+  };
+  const auto has_interface = [this](EniIndex eni) {
+    const InterfaceRow* row = tables_->interfaces.find(eni.value());
+    return row != nullptr && !row->eni.is_none();
+  };
+  constexpr std::size_t kMax = PeerKey::kNumbersMax;
+  const Status claims[] = {
+      check_claims(change_.vpcs, "VPC", kMax, has_row(tables_->vpcs)),
+      check_claims(change_.acls, "network ACL", kMax, has_row(tables_->acls)),
+      check_claims(change_.subnets, "subnet", kMax, has_row(tables_->subnets)),
+      check_claims(change_.groups, "group", kMax, has_row(tables_->groups)),
+      check_claims(change_.interfaces, "interface", kInterfacesMax, has_interface),
+  };
+  for (const Status& status : claims) {
+    if (!status) return status;
   }
   return Ok();
 }
 
-Status Sealer::intern_policies() {
-  for (const InterfaceInput& interface : input_.interfaces) {
-    std::vector<GroupIndex> groups = interface.groups;
-    std::sort(groups.begin(), groups.end());
-    groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
-    if (groups.size() > kGroupsPerInterfaceMax) {
-      return too_many("groups on " + numbered("interface", interface.index), groups.size(),
-                      kGroupsPerInterfaceMax);
+// Takes the place of the thing, or empties it. Rows that can be wrong are made by `make_row`.
+template <class Row, class Input>
+Status Changer::change_row(Rows<Row>& rows, const ThingChange<Input>& change) {
+  const Input& any = change.next != nullptr ? *change.next : *change.former;
+  if (change.former != nullptr) has_lost_something_ = true;
+  std::shared_ptr<const Row>& place = rows.edit(any.index.value());
+  place.reset();
+  if (change.next == nullptr) return Ok();
+  if constexpr (std::is_same_v<Row, NetworkAcl>) {
+    Result<std::shared_ptr<const NetworkAcl>> row = make_row(*change.next);
+    if (!row) return row.error();
+    place = *std::move(row);
+  } else {
+    place = make_row(*change.next);
+  }
+  return Ok();
+}
+
+Status Changer::change_vpcs() {
+  for (const auto& vpc : change_.vpcs) {
+    if (const Status status = change_row(tables_->vpcs, vpc); !status) return status;
+  }
+  for (const auto& vpc : change_.vpcs) {
+    if (vpc.next == nullptr) continue;
+    if (const Status status = check_vpc(*vpc.next); !status) return status;
+  }
+  return Ok();
+}
+
+Status Changer::check_vpc(const VpcInput& vpc) const {
+  for (const VpcIndex peer : vpc.peers) {
+    if (find_row(tables_->vpcs, peer) != nullptr) continue;
+    return missing(numbered("VPC", vpc.index) + " is peered with", "VPC", peer);
+  }
+  return Ok();
+}
+
+Status Changer::change_acls() {
+  const bool had_lost = has_lost_something_;
+  for (const auto& acl : change_.acls) {
+    if (const Status status = change_row(tables_->acls, acl); !status) return status;
+    // Who has the ACL finds it by its number: other entries concern nobody else.
+    if (acl.next != nullptr) has_lost_something_ = had_lost;
+  }
+  return Ok();
+}
+
+Status Changer::change_subnets() {
+  for (const auto& subnet : change_.subnets) {
+    if (const Status status = change_row(tables_->subnets, subnet); !status) return status;
+    if (subnet.next == nullptr) continue;
+    const std::string what = numbered("subnet", subnet.next->index);
+    if (find_row(tables_->vpcs, subnet.next->vpc) == nullptr) {
+      return missing(what + " lies in", "VPC", subnet.next->vpc);
     }
-    for (const GroupIndex group : groups) {
-      if (row_of_group_.contains(group)) continue;
-      return broken(numbered("interface", interface.index) + " holds " + numbered("group", group) +
-                    ", which is not there");
+    const AclIndex acl = subnet.next->acl;
+    if (!acl.is_none() && find_row(tables_->acls, acl) == nullptr) {
+      return missing(what + " has", "network ACL", acl);
     }
-    const auto [place, is_new] =
-        policies_.try_emplace(std::move(groups), static_cast<PolicyId>(policies_.size()));
-    if (is_new) policy_groups_.push_back(&place->first);
-    policy_of_interface_.push_back(place->second);
   }
   return Ok();
 }
 
-Status Sealer::check_interface(const InterfaceInput& interface) const {
-  if (interface.index.is_none() || interface.index.value() >= kInterfacesMax) {
-    return too_many("interface numbers", std::size_t{interface.index.value()} + 1, kInterfacesMax);
+void Changer::classify_rules(const std::vector<const RuleInput*>& rules, bool is_added) {
+  for (const RuleInput* rule : rules) {
+    const Cidr* cidr = std::get_if<Cidr>(&rule->peer);
+    if (cidr == nullptr) continue;
+    edits(cidr->family()).push_back({*cidr, is_added, ClassEdit::Kind::Rule, 0});
   }
-  if (!has_row(tables_->subnets, interface.subnet)) {
-    return broken(numbered("interface", interface.index) + " lies in " +
-                  numbered("subnet", interface.subnet) + ", which is not there");
-  }
-  if (tables_->subnets[interface.subnet.value()].vpc != interface.vpc) {
-    return broken(numbered("interface", interface.index) + " and its subnet lie in two VPCs");
-  }
-  return Ok();
 }
 
-Status Sealer::add_interfaces() {
-  for (const InterfaceInput& interface : input_.interfaces) {
-    if (const Status status = add_interface(interface); !status) return status;
-  }
-  return Ok();
+void Changer::classify_interface(const ThingChange<InterfaceInput>& change) {
+  const auto edit = [&](const InterfaceInput& interface, const InterfaceInput* other, bool added) {
+    for (const IpAddr& address : interface.addresses) {
+      const bool stays = other != nullptr &&
+                         std::find(other->addresses.begin(), other->addresses.end(), address) !=
+                             other->addresses.end();
+      if (stays) continue;
+      edits(address.family())
+          .push_back({Cidr::host(address), added, ClassEdit::Kind::Owner, interface.index.value()});
+    }
+  };
+  if (change.former != nullptr) edit(*change.former, change.next, false);
+  if (change.next != nullptr) edit(*change.next, change.former, true);
 }
 
-Status Sealer::add_interface(const InterfaceInput& interface) {
-  if (const Status status = check_interface(interface); !status) return status;
-  std::vector<std::uint32_t>& row_of_eni = tables_->row_of_eni;
-  const std::uint32_t number = interface.index.value();
-  if (number >= row_of_eni.size()) row_of_eni.resize(number + 1, kNoRow);
-  if (row_of_eni[number] != kNoRow) {
-    return broken(numbered("interface", interface.index) + " is there twice");
+void Changer::classify_list(const PrefixListChange& list) {
+  for (const Cidr& cidr : list.removed) {
+    edits(list.family).push_back({cidr, false, ClassEdit::Kind::List, list.index.value()});
   }
-  row_of_eni[number] = static_cast<std::uint32_t>(tables_->interfaces.size());
-  InterfaceRow row;
-  row.eni = interface.index;
-  row.vpc = interface.vpc;
-  row.subnet = interface.subnet;
-  row.acl = tables_->subnets[interface.subnet.value()].acl;
-  row.policy = policy_of_interface_[tables_->interfaces.size()];
-  row.mac = interface.mac;
-  row.logged = interface.logged;
-  row.timeouts = interface.timeouts;
-  row.rejudge_before = interface.rejudge_before;
-  row.flush_before = interface.flush_before;
-  for (const IpAddr& address : interface.addresses) {
-    bool& has_primary = address.is_v4() ? row.has_primary_v4 : row.has_primary_v6;
-    if (!has_primary) (address.is_v4() ? row.primary_v4 : row.primary_v6) = address;
-    has_primary = true;
-    class_input(address.family())
-        .owners.push_back({address, {interface.vpc, interface.index, row.policy}});
+  for (const Cidr& cidr : list.added) {
+    edits(list.family).push_back({cidr, true, ClassEdit::Kind::List, list.index.value()});
   }
-  tables_->interfaces.push_back(row);
-  return Ok();
 }
 
-Status Sealer::classify_addresses() {
-  for (const PrefixListInput& list : input_.prefix_lists) {
+Status Changer::classify() {
+  for (const PrefixListChange& list : change_.prefix_lists) {
     if (list.index.is_none() || list.index.value() >= PeerKey::kNumbersMax) {
       return too_many("prefix list numbers", std::size_t{list.index.value()} + 1,
                       PeerKey::kNumbersMax);
     }
-    for (const Cidr& cidr : list.entries) {
-      if (cidr.family() != list.family) {
-        return broken(numbered("prefix list", list.index) + " holds " + cidr.to_string() +
-                      ", which is of the other family");
-      }
-      class_input(list.family).list_entries.push_back({cidr, list.index});
+    for (const Cidr& cidr : list.added) {
+      if (cidr.family() == list.family) continue;
+      return broken_input(numbered("prefix list", list.index) + " holds " + cidr.to_string() +
+                          ", which is of the other family");
     }
+    classify_list(list);
   }
-  for (const OrderedRule& ordered : ordered_rules_) {
-    if (const Cidr* cidr = std::get_if<Cidr>(&ordered.rule->peer)) {
-      class_input(cidr->family()).rule_prefixes.push_back(*cidr);
-    }
+  for (const auto& group : change_.groups) {
+    classify_rules(rules_without(group.former, group.next), false);
+    classify_rules(rules_without(group.next, group.former), true);
   }
+  for (const auto& interface : change_.interfaces) classify_interface(interface);
   for (const Family family : {Family::Ipv4, Family::Ipv6}) {
-    const ClassInput& classes = class_input(family);
-    const std::size_t needed =
-        classes.owners.size() + classes.list_entries.size() + classes.rule_prefixes.size();
-    if (needed > CidrTrie::kPrefixesMax) {
-      return too_many("addresses and prefixes of one family", needed, CidrTrie::kPrefixesMax);
+    FamilyClasses& classes = family == Family::Ipv4 ? tables_->classes.v4 : tables_->classes.v6;
+    const std::size_t needed = classes.trie().prefix_count() + edits(family).size();
+    if (needed >= PeerKey::kNumbersMax) {
+      return too_many("addresses and prefixes of one family", needed, PeerKey::kNumbersMax);
     }
-  }
-  tables_->classes.v4 = FamilyClasses(Family::Ipv4, v4_);
-  tables_->classes.v6 = FamilyClasses(Family::Ipv6, v6_);
-  if (const Status status = check_owners(v4_); !status) return status;
-  return check_owners(v6_);
-}
-
-// After classifying, the owners lie in order: equal addresses side by side, ascending by VPC.
-Status Sealer::check_owners(const ClassInput& classes) {
-  for (std::size_t i = 1; i < classes.owners.size(); ++i) {
-    const ClassInput::Owner& a = classes.owners[i - 1];
-    const ClassInput::Owner& b = classes.owners[i];
-    if (a.address != b.address) continue;
-    tables_->has_shared_addresses = true;
-    if (a.owner.vpc != b.owner.vpc) continue;
-    return broken(numbered("interface", a.owner.eni) + " and " +
-                  numbered("interface", b.owner.eni) + " of one VPC both have " +
-                  a.address.to_string());
+    if (const Status status = classes.apply(edits(family)); !status) return status;
   }
   return Ok();
 }
 
-PeerKey Sealer::key_of(const PeerInput& peer) const {
+// Rules that go first, so that one may come back under another group.
+Status Changer::rank_rules() {
+  for (const auto& group : change_.groups) {
+    for (const RuleInput* rule : rules_without(group.former, group.next)) {
+      const RuleRow* row = tables_->rules.find(rule->index.value());
+      if (row == nullptr || row->group != group.former->index) {
+        return broken_input("rule " + rule->id + " goes and is not there");
+      }
+      tables_->rules.edit(rule->index.value()) = RuleRow();
+    }
+  }
+  for (const auto& group : change_.groups) {
+    for (const RuleInput* rule : rules_without(group.next, group.former)) {
+      const std::optional<RuleOrder> order = RuleOrder::of(rule->id);
+      if (!order) return broken_input("rule " + rule->id + " is not sgr- and 17 hex digits");
+      if (rule->index.value() > PersistentArray<RuleRow>::kIndexMax) {
+        return too_many("rule numbers", std::size_t{rule->index.value()} + 1,
+                        PersistentArray<RuleRow>::kIndexMax);
+      }
+      RuleRow& row = tables_->rules.edit(rule->index.value());
+      if (!row.group.is_none()) return broken_input("rule " + rule->id + " is there twice");
+      row = {order->high, order->low, group.next->index};
+    }
+  }
+  return Ok();
+}
+
+PeerKey Changer::key_of(const PeerInput& peer) const {
   if (const Cidr* cidr = std::get_if<Cidr>(&peer)) {
     const PrefixId id = tables_->classes.of(cidr->family()).trie().find_exact(*cidr);
-    CHECK(id != kNoPrefix);
+    CHECK(id != kNoPrefix && !is_marked_prefix(id));
     return PeerKey::prefix(cidr->family(), id);
   }
   // A list or group that does not exist has no members: its key is never asked for (SG-33).
@@ -387,16 +364,17 @@ PeerKey Sealer::key_of(const PeerInput& peer) const {
   return group.value() < PeerKey::kNumbersMax ? PeerKey::group(group) : PeerKey();
 }
 
-Status Sealer::key_rules() {
-  group_rules_.resize(input_.groups.size());
-  for (std::size_t slot = 0; slot < ordered_rules_.size(); ++slot) {
-    const RuleInput& rule = *ordered_rules_[slot].rule;
+Result<std::vector<KeyedRule>> Changer::key_rules(const GroupInput& group) const {
+  std::vector<KeyedRule> rules;
+  rules.reserve(group.rules.size());
+  for (const RuleInput& rule : group.rules) {
     const Result<MatchRange> match = match_range(rule.proto, rule.ports, true);
-    if (!match) return broken("rule " + rule.id + ": " + match.error().sentence);
+    if (!match) return broken_input("rule " + rule.id + ": " + match.error().sentence);
     KeyedRule keyed;
     keyed.key = key_of(rule.peer);
     if (keyed.key.is_none()) continue;
-    keyed.slot = static_cast<RuleSlot>(slot);
+    keyed.rule = rule.index;
+    keyed.order = tables_->rules[rule.index.value()].order();
     keyed.direction = rule.direction;
     keyed.proto = match->proto;
     keyed.range = match->range;
@@ -404,51 +382,187 @@ Status Sealer::key_rules() {
       keyed.is_any_address = cidr->length() == 0;
       keyed.family = cidr->family();
     }
-    group_rules_[row_of_group_.at(ordered_rules_[slot].group)].push_back(keyed);
+    rules.push_back(keyed);
+  }
+  return rules;
+}
+
+Status Changer::change_groups() {
+  for (const auto& group : change_.groups) {
+    const GroupInput& any = group.next != nullptr ? *group.next : *group.former;
+    std::shared_ptr<const GroupTable>& place = tables_->groups.edit(any.index.value());
+    place.reset();
+    if (group.next == nullptr) {
+      has_lost_something_ = true;
+      continue;
+    }
+    Result<std::vector<KeyedRule>> rules = key_rules(*group.next);
+    if (!rules) return rules.error();
+    place = std::make_shared<const GroupTable>(std::span(*rules));
   }
   return Ok();
 }
 
-Status Sealer::add_policies() {
-  std::size_t needed = 0;
-  for (const std::vector<GroupIndex>* groups : policy_groups_) {
-    for (const GroupIndex group : *groups) {
-      needed += group_rules_[row_of_group_.at(group)].size();
-    }
+Status Changer::check_interface(const InterfaceInput& interface) const {
+  const std::string what = numbered("interface", interface.index);
+  const SubnetRow* subnet = find_row(tables_->subnets, interface.subnet);
+  if (subnet == nullptr) return missing(what + " lies in", "subnet", interface.subnet);
+  if (subnet->vpc != interface.vpc) return broken_input(what + " and its subnet lie in two VPCs");
+  const std::vector<GroupIndex> groups = groups_of(interface);
+  if (groups.size() > kGroupsPerInterfaceMax) {
+    return too_many("groups on " + what, groups.size(), kGroupsPerInterfaceMax);
   }
-  if (needed > kPolicyRulesMax) {
-    return too_many("rules of all combinations of groups", needed, kPolicyRulesMax);
+  for (const GroupIndex group : groups) {
+    if (find_row(tables_->groups, group) != nullptr) continue;
+    return missing(what + " holds", "group", group);
   }
-  for (const std::vector<GroupIndex>* groups : policy_groups_) {
-    std::vector<KeyedRule> rules;
-    for (const GroupIndex group : *groups) {
-      const std::vector<KeyedRule>& more = group_rules_[row_of_group_.at(group)];
-      rules.insert(rules.end(), more.begin(), more.end());
-    }
-    tables_->group_rules.add_policy(*groups, std::move(rules));
-  }
-  tables_->group_rules.seal();
   return Ok();
+}
+
+Status Changer::change_interface(const ThingChange<InterfaceInput>& change) {
+  PolicyId former = kNoPolicyId;
+  if (change.former != nullptr) {
+    former = tables_->interfaces[change.former->index.value()].policy;
+    --tables_->interface_count;
+  }
+  if (change.next != nullptr) {
+    const InterfaceInput& interface = *change.next;
+    if (const Status status = check_interface(interface); !status) return status;
+    InterfaceRow row;
+    row.eni = interface.index;
+    row.vpc = interface.vpc;
+    row.subnet = interface.subnet;
+    row.acl = find_row(tables_->subnets, interface.subnet)->acl;
+    row.policy = tables_->policies.hold(groups_of(interface));
+    row.mac = interface.mac;
+    row.logged = interface.logged;
+    row.timeouts = interface.timeouts;
+    row.rejudge_before = interface.rejudge_before;
+    row.flush_before = interface.flush_before;
+    for (const IpAddr& address : interface.addresses) {
+      bool& has_primary = address.is_v4() ? row.has_primary_v4 : row.has_primary_v6;
+      if (!has_primary) (address.is_v4() ? row.primary_v4 : row.primary_v6) = address;
+      has_primary = true;
+    }
+    tables_->interfaces.edit(interface.index.value()) = row;
+    ++tables_->interface_count;
+  } else {
+    tables_->interfaces.edit(change.former->index.value()) = InterfaceRow();
+  }
+  if (former != kNoPolicyId) tables_->policies.drop(former);
+  return Ok();
+}
+
+Status Changer::change_interfaces() {
+  for (const auto& interface : change_.interfaces) {
+    if (const Status status = change_interface(interface); !status) return status;
+  }
+  return Ok();
+}
+
+// Interfaces of one VPC share no address.
+Status Changer::check_owners() {
+  for (const Family family : {Family::Ipv4, Family::Ipv6}) {
+    const FamilyClasses& classes = tables_->classes.of(family);
+    if (classes.shared_address_count() == 0) continue;
+    for (const ClassEdit& edit : edits(family)) {
+      if (edit.kind != ClassEdit::Kind::Owner || !edit.is_added) continue;
+      const PrefixFacts& facts = classes.facts(classes.trie().find_exact(edit.cidr));
+      const EniIndex mine(edit.number);
+      EniIndex other;
+      classes.for_each_owner(facts, [&](EniIndex owner) {
+        if (owner == mine) return;
+        if (tables_->interfaces[owner.value()].vpc == tables_->interfaces[mine.value()].vpc) {
+          other = owner;
+        }
+      });
+      if (other.is_none()) continue;
+      return broken_input(numbered("interface", other) + " and " + numbered("interface", mine) +
+                          " of one VPC both have " + edit.cidr.address().to_string());
+    }
+  }
+  return Ok();
+}
+
+Status Changer::check_held_groups() const {
+  GroupIndex lost;
+  tables_->policies.for_each([&](std::span<const GroupIndex> groups) {
+    for (const GroupIndex group : groups) {
+      if (find_row(tables_->groups, group) == nullptr) lost = group;
+    }
+  });
+  if (lost.is_none()) return Ok();
+  return missing("some interface holds", "group", lost);
+}
+
+// Interfaces know the ACL of their subnet.
+Status Changer::refresh_interfaces() {
+  for (std::uint32_t eni = 0; eni < tables_->interfaces.size(); ++eni) {
+    const InterfaceRow* row = tables_->interfaces.find(eni);
+    if (row == nullptr || row->eni.is_none()) continue;
+    const std::string what = numbered("interface", row->eni);
+    const SubnetRow* subnet = find_row(tables_->subnets, row->subnet);
+    if (subnet == nullptr) return missing(what + " lies in", "subnet", row->subnet);
+    if (subnet->vpc != row->vpc) return broken_input(what + " and its subnet lie in two VPCs");
+    if (subnet->acl != row->acl) tables_->interfaces.edit(eni).acl = subnet->acl;
+  }
+  return Ok();
+}
+
+// What the change does not name may refer to what it took away.
+Status Changer::check_rest() {
+  if (!has_lost_something_) return Ok();
+  for (std::uint32_t i = 0; i < tables_->vpcs.size(); ++i) {
+    const VpcRow* vpc = find_row(tables_->vpcs, VpcIndex(i));
+    if (vpc == nullptr) continue;
+    const Status status = check_vpc({VpcIndex(i), vpc->cidrs, vpc->peers});
+    if (!status) return status;
+  }
+  for (std::uint32_t i = 0; i < tables_->subnets.size(); ++i) {
+    const SubnetRow* subnet = find_row(tables_->subnets, SubnetIndex(i));
+    if (subnet == nullptr) continue;
+    const std::string what = numbered("subnet", SubnetIndex(i));
+    if (find_row(tables_->vpcs, subnet->vpc) == nullptr) {
+      return missing(what + " lies in", "VPC", subnet->vpc);
+    }
+    if (!subnet->acl.is_none() && find_row(tables_->acls, subnet->acl) == nullptr) {
+      return missing(what + " has", "network ACL", subnet->acl);
+    }
+  }
+  if (const Status status = check_held_groups(); !status) return status;
+  return refresh_interfaces();
+}
+
+Result<std::shared_ptr<const PolicySnapshot>> change_tables(const SnapshotTables& former,
+                                                            const SnapshotChange& change) {
+  Changer changer(former, change);
+  using Step = Status (Changer::*)();
+  constexpr Step kSteps[] = {
+      &Changer::check_all_claims, &Changer::change_vpcs,       &Changer::change_acls,
+      &Changer::change_subnets,   &Changer::classify,          &Changer::rank_rules,
+      &Changer::change_groups,    &Changer::change_interfaces, &Changer::check_owners,
+      &Changer::check_rest,
+  };
+  for (const Step step : kSteps) {
+    if (const Status status = (changer.*step)(); !status) return status.error();
+  }
+  std::unique_ptr<SnapshotTables> tables = changer.take();
+  tables->generation = change.generation;
+  tables->tracking = change.tracking;
+  tables->exempt = change.exempt;
+  return std::shared_ptr<const PolicySnapshot>(std::make_shared<PolicySnapshot>(std::move(tables)));
 }
 
 }  // namespace
 
+Result<std::shared_ptr<const PolicySnapshot>> change_snapshot(const PolicySnapshot& former,
+                                                              const SnapshotChange& change) {
+  return change_tables(former.tables(), change);
+}
+
 Result<std::shared_ptr<const PolicySnapshot>> build_snapshot(const SnapshotInput& input) {
-  Sealer sealer(input);
-  using SealStep = Status (Sealer::*)();
-  constexpr SealStep kSteps[] = {
-      &Sealer::add_vpcs,           &Sealer::add_subnets,     &Sealer::add_acls,
-      &Sealer::order_rules,        &Sealer::intern_policies, &Sealer::add_interfaces,
-      &Sealer::classify_addresses, &Sealer::key_rules,       &Sealer::add_policies,
-  };
-  for (const SealStep seal_step : kSteps) {
-    if (const Status status = (sealer.*seal_step)(); !status) return status.error();
-  }
-  std::unique_ptr<SnapshotTables> tables = sealer.take();
-  tables->generation = input.generation;
-  tables->tracking = input.tracking;
-  tables->exempt = input.exempt;
-  return std::shared_ptr<const PolicySnapshot>(std::make_shared<PolicySnapshot>(std::move(tables)));
+  const SnapshotInput nothing;
+  return change_tables(SnapshotTables(), difference(nothing, input));
 }
 
 }  // namespace sluice

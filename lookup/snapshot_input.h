@@ -22,6 +22,8 @@ namespace sluice {
 struct ProtoMatch {
   static constexpr int kAll = -1;
   int number = kAll;
+
+  bool operator==(const ProtoMatch&) const = default;
 };
 
 // Which packets of the protocol: for tcp and udp a range of destination ports; for icmp and icmpv6
@@ -29,6 +31,8 @@ struct ProtoMatch {
 struct PortMatch {
   std::int32_t low = 0;   // first port, or ICMP type, -1 = any
   std::int32_t high = 0;  // last port, or ICMP code, -1 = any
+
+  bool operator==(const PortMatch&) const = default;
 };
 
 // Exactly one kind of peer (SG-16).
@@ -41,18 +45,24 @@ struct RuleInput {
   ProtoMatch proto;
   PortMatch ports;
   PeerInput peer;
+
+  bool operator==(const RuleInput&) const = default;
 };
 
 struct GroupInput {
   GroupIndex index;
   VpcIndex vpc;
   std::vector<RuleInput> rules;
+
+  bool operator==(const GroupInput&) const = default;
 };
 
 struct PrefixListInput {
   PrefixListIndex index;
   Family family = Family::Ipv4;
   std::vector<Cidr> entries;
+
+  bool operator==(const PrefixListInput&) const = default;
 };
 
 struct AclEntryInput {
@@ -61,6 +71,8 @@ struct AclEntryInput {
   ProtoMatch proto;
   PortMatch ports;
   Cidr cidr;
+
+  bool operator==(const AclEntryInput&) const = default;
 };
 
 // Entries in any order; the final denies (NA-3) are implied.
@@ -68,6 +80,8 @@ struct AclInput {
   AclIndex index;
   std::vector<AclEntryInput> ingress;
   std::vector<AclEntryInput> egress;
+
+  bool operator==(const AclInput&) const = default;
 };
 
 struct SubnetInput {
@@ -75,12 +89,16 @@ struct SubnetInput {
   VpcIndex vpc;
   std::vector<Cidr> cidrs;
   AclIndex acl;  // none: the default ACL, which allows all (NA-7)
+
+  bool operator==(const SubnetInput&) const = default;
 };
 
 struct VpcInput {
   VpcIndex index;
   std::vector<Cidr> cidrs;
   std::vector<VpcIndex> peers;  // VPCs joined by a peering, both ways
+
+  bool operator==(const VpcInput&) const = default;
 };
 
 // Idle timers of one interface, seconds (CT-11 to CT-13).
@@ -88,6 +106,8 @@ struct InterfaceTimeouts {
   std::uint32_t tcp_established_s = 350;
   std::uint32_t udp_s = 30;
   std::uint32_t udp_stream_s = 180;
+
+  bool operator==(const InterfaceTimeouts&) const = default;
 };
 
 struct InterfaceInput {
@@ -104,6 +124,8 @@ struct InterfaceInput {
   Generation rejudge_before;
   // Flows made before this generation are forgotten at their next packet (`--existing flush`).
   Generation flush_before;
+
+  bool operator==(const InterfaceInput&) const = default;
 };
 
 enum class TcpMode : std::uint8_t { Loose, Strict };              // CT-23
@@ -118,6 +140,8 @@ struct TrackingSettings {
   std::uint32_t half_closed_s = 60;
   std::uint32_t time_wait_s = 60;
   std::uint32_t icmp_s = 30;
+
+  bool operator==(const TrackingSettings&) const = default;
 };
 
 struct SnapshotInput {

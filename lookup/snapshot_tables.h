@@ -2,25 +2,29 @@
 
 // What lies inside a PolicySnapshot: the tables that decide() reads, and nothing else.
 //
-// Read by lookup only. Rows of VPCs, subnets and ACLs are indexed by their stable numbers; holes
-// (numbers of things that are gone) have is_present = false. Immutable once sealed.
+// Read by lookup only. Everything is held by stable numbers in persistent arrays, so that a copy
+// costs a few pointers and shares all that a change leaves alone. Holes (numbers of things that
+// are gone) are null or have no number. Immutable once sealed.
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/cidr.h"
 #include "base/ids.h"
 #include "lookup/address_classes.h"
-#include "lookup/group_rules.h"
+#include "lookup/group_sets.h"
+#include "lookup/group_table.h"
 #include "lookup/nacl_ladder.h"
+#include "lookup/persistent_array.h"
 #include "lookup/policy_snapshot.h"
+#include "lookup/rule_order.h"
 #include "lookup/snapshot_input.h"
 
 namespace sluice {
 
 struct VpcRow {
-  bool is_present = false;
   std::vector<Cidr> cidrs;
   std::vector<VpcIndex> peers;    // ascending
   std::vector<IpAddr> resolvers;  // base + 2 of the first IPv4 block, for the exempt list
@@ -34,7 +38,6 @@ struct VpcRow {
 };
 
 struct SubnetRow {
-  bool is_present = false;
   VpcIndex vpc;
   AclIndex acl;
   std::vector<Cidr> cidrs;
@@ -48,33 +51,40 @@ struct SubnetRow {
   }
 };
 
-struct AclRow {
-  bool is_present = false;
-  NetworkAcl acl;
-};
-
-// The rule behind a RuleSlot.
+// A rule: its rank among all rules, and whose it is.
 struct RuleRow {
-  RuleIndex rule;
-  GroupIndex group;
-};
+  std::uint64_t order_high = 0;
+  std::uint32_t order_low = 0;
+  GroupIndex group;  // none: a hole
 
-inline constexpr std::uint32_t kNoRow = 0xffffffffu;
+  RuleOrder order() const { return {order_high, order_low}; }
+};
+static_assert(sizeof(RuleRow) == 16);
+
+template <class Row>
+using Rows = PersistentArray<std::shared_ptr<const Row>>;
 
 struct SnapshotTables {
   Generation generation;
   TrackingSettings tracking;
   ExemptProfile exempt = ExemptProfile::None;
-  bool has_shared_addresses = false;
 
-  std::vector<InterfaceRow> interfaces;   // in the order of the input
-  std::vector<std::uint32_t> row_of_eni;  // EniIndex -> row of interfaces, or kNoRow
-  std::vector<VpcRow> vpcs;               // by VpcIndex
-  std::vector<SubnetRow> subnets;         // by SubnetIndex
-  std::vector<AclRow> acls;               // by AclIndex
-  std::vector<RuleRow> rules;             // by RuleSlot: ascending rule id
+  PersistentArray<InterfaceRow> interfaces;  // by EniIndex
+  std::size_t interface_count = 0;
+  GroupSets policies;              // by InterfaceRow::policy
+  Rows<GroupTable> groups;         // by GroupIndex
+  PersistentArray<RuleRow> rules;  // by RuleIndex
   AddressClasses classes;
-  GroupRules group_rules;
+  Rows<SubnetRow> subnets;  // by SubnetIndex
+  Rows<VpcRow> vpcs;        // by VpcIndex
+  Rows<NetworkAcl> acls;    // by AclIndex
 };
+
+// Null for a hole, and for a number that was never given.
+template <class Row, class Index>
+const Row* find_row(const Rows<Row>& rows, Index index) {
+  const std::shared_ptr<const Row>* place = rows.find(index.value());
+  return place == nullptr ? nullptr : place->get();
+}
 
 }  // namespace sluice

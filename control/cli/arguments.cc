@@ -62,11 +62,15 @@ class ArgumentParser {
       return usage("'" + noun_ + "' has no verb '" + word + "'; 'sluicectl help " + noun_ +
                    "' lists them");
     }
-    if (out_.command->operand.empty() || has_operand_ || word.empty()) {
+    if (operand_count_ == operand_count(*out_.command) || word.empty()) {
       return usage("'" + word + "' is one word too many");
     }
-    out_.operand = word;
-    has_operand_ = true;
+    if (out_.command->operand_params.empty()) {
+      out_.operand = word;
+    } else {
+      out_.params[std::string(out_.command->operand_params[operand_count_])] = word;
+    }
+    ++operand_count_;
     return std::nullopt;
   }
 
@@ -154,8 +158,11 @@ class ArgumentParser {
     }
     if (noun_.empty()) return usage("no command; 'sluicectl help' lists them");
     if (out_.command == nullptr) return usage("'" + noun_ + "' needs a verb");
-    if (!out_.command->operand.empty() && !has_operand_) {
-      return usage(noun_ + " " + std::string(out_.command->verb) + " needs a FILE");
+    if (operand_count_ < operand_count(*out_.command)) {
+      const std::string operand(out_.command->operand);
+      const bool is_one = operand.find(' ') == std::string::npos;
+      return usage(noun_ + " " + std::string(out_.command->verb) + " needs " +
+                   (is_one ? (operand == "ID" ? "an " : "a ") : "") + operand);
     }
     return check_choices();
   }
@@ -178,7 +185,7 @@ class ArgumentParser {
   std::string flag_;
   std::optional<std::string> value_;
   bool only_operands_ = false;
-  bool has_operand_ = false;
+  std::size_t operand_count_ = 0;
   bool is_help_ = false;
 };
 

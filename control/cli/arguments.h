@@ -32,7 +32,7 @@ struct Invocation {
   GlobalOptions globals;
   const CommandRow* command = nullptr;               // null with help, version or a command file
   std::string help_noun;                             // of `help NOUN` and `NOUN --help`
-  std::string operand;                               // FILE
+  std::string operand;                               // FILE; others are parameters
   nlohmann::json params = nlohmann::json::object();  // flags by parameter name
 };
 

@@ -20,6 +20,11 @@ constexpr std::array kStatsExtra = {
     ParamRow{"limit", ParamType::Number, "N", "with --watch: so many times"},
 };
 
+constexpr std::array<std::string_view, 2> kRuleAddOperands = {"group", "direction"};
+constexpr std::array<std::string_view, 1> kRuleOperands = {"rule"};
+constexpr std::array<std::string_view, 2> kMemberOperands = {"interface", "group"};
+constexpr std::array<std::string_view, 2> kEntryOperands = {"list", "cidr"};
+
 constexpr std::array kCommands = std::to_array<CommandRow>({
     {"policy", "check", "", "FILE", kCheckExtra,
      "says what is wrong with a policy file; needs no daemon"},
@@ -29,13 +34,55 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "FILE",
      {},
      "enforces a policy file; returns when every worker does"},
+    {"policy",
+     "edit",
+     "policy.edit",
+     "FILE",
+     {},
+     "changes parts of the policy in force: JSON edits, one a line; all of them or none"},
     {"policy", "show", "policy.show", "", {}, "the policy in force"},
+    {"rule",
+     "add",
+     "rule.add",
+     "GROUP ingress|egress",
+     {},
+     "adds a rule to a security group",
+     kRuleAddOperands},
+    {"rule", "remove", "rule.remove", "ID", {}, "takes a rule away", kRuleOperands},
     {"explain", "", "explain", "", kExplainExtra, "what the policy does with a packet, and why"},
     {"flow", "list", "flow.list", "", {}, "the flows that are remembered"},
     {"flow", "watch", "flow.watch", "", {}, "flows as they begin and end"},
     {"drop", "watch", "drop.watch", "", {}, "packets as they are dropped"},
     {"stats", "", "stats", "", kStatsExtra, "counters of ports, workers, interfaces and flow log"},
     {"interface", "list", "interface.list", "", {}, "interfaces with addresses and groups"},
+    {"interface",
+     "attach",
+     "interface.attach",
+     "ENI GROUP",
+     {},
+     "gives an interface a security group",
+     kMemberOperands},
+    {"interface",
+     "detach",
+     "interface.detach",
+     "ENI GROUP",
+     {},
+     "takes a security group from an interface",
+     kMemberOperands},
+    {"prefix-list",
+     "add",
+     "prefix-list.add",
+     "LIST CIDR",
+     {},
+     "adds an entry to a prefix list",
+     kEntryOperands},
+    {"prefix-list",
+     "remove",
+     "prefix-list.remove",
+     "LIST CIDR",
+     {},
+     "takes an entry from a prefix list",
+     kEntryOperands},
     {"group", "list", "group.list", "", {}, "security groups with their rules"},
     {"port", "list", "port.list", "", {}, "devices with role, driver and link"},
     {"worker", "list", "worker.list", "", {}, "workers with core, load and generation"},
@@ -94,6 +141,11 @@ const CommandRow* find_command(std::string_view noun, std::string_view verb) {
   return nullptr;
 }
 
+std::size_t operand_count(const CommandRow& command) {
+  if (command.operand.empty()) return 0;
+  return std::max<std::size_t>(1, command.operand_params.size());
+}
+
 bool is_noun(std::string_view word) {
   return std::any_of(kCommands.begin(), kCommands.end(),
                      [&](const CommandRow& row) { return row.noun == word; });
@@ -137,9 +189,9 @@ std::string help_text(std::string_view noun, const CommandRow* command) {
   std::string text = "usage: sluicectl [flags] NOUN VERB [flags]\n\n";
   for (const CommandRow& row : kCommands) {
     if (!noun.empty() && row.noun != noun) continue;
-    text += "  " + padded(command_words(row), 24) + std::string(row.sentence) + "\n";
+    text += "  " + padded(command_words(row), 32) + std::string(row.sentence) + "\n";
   }
-  return text + "  " + padded("help [NOUN [VERB]]", 24) + "more about one of them\n" +
+  return text + "  " + padded("help [NOUN [VERB]]", 32) + "more about one of them\n" +
          global_help() +
          "\nexit status: 0 done, 1 failed (or denied, with --fail-on-deny), 2 usage, 3 no "
          "daemon,\n4 invalid policy, 5 over a limit, 6 somebody else committed in between, "

@@ -17,14 +17,18 @@ struct CommandRow {
   std::string_view noun;
   std::string_view verb;     // empty: the noun is the whole command
   std::string_view method;   // the request; its flags are the command's
-  std::string_view operand;  // "FILE", or empty: takes none
+  std::string_view operand;  // "FILE", "GROUP ingress|egress", or empty: takes none
   std::span<const ParamRow> extra;
   std::string_view sentence;
+  // The request's parameters that the words of `operand` are, in their order; empty: a file.
+  std::span<const std::string_view> operand_params = {};
 };
 
 std::span<const CommandRow> commands();
 // Null: no such command. `verb` is ignored where the noun takes none.
 const CommandRow* find_command(std::string_view noun, std::string_view verb);
+// How many words behind its own the command takes.
+std::size_t operand_count(const CommandRow& command);
 bool is_noun(std::string_view word);
 // True if the noun alone is a command, such as `stats`.
 bool is_whole_command(std::string_view noun);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <utility>
 
@@ -110,6 +111,19 @@ Result<int> open_policy(const std::string& path, const Terminal& terminal) {
   return Error{ErrorKind::Invalid, "file-missing", std::strerror(errno), path};
 }
 
+// The warnings of a document that was taken, and of the appliance.
+void print_notices(const Session& session, const OrderedJson& result) {
+  if (session.globals().is_quiet) return;
+  for (const OrderedJson& row : result["warnings"]) {
+    session.terminal.err << escape_control(row.value("file", "")) << ':' << row.value("line", 0u)
+                         << ':' << row.value("column", 0u)
+                         << ": warning: " << escape_control(row.value("message", "")) << '\n';
+  }
+  for (const OrderedJson& notice : result["notices"]) {
+    session.terminal.err << "warning: " << escape_control(notice.get<std::string>()) << '\n';
+  }
+}
+
 int run_apply(Session& session) {
   const Result<int> fd = open_policy(session.invocation.operand, session.terminal);
   if (!fd) return session.fail(fd.error());
@@ -125,15 +139,60 @@ int run_apply(Session& session) {
     return 0;
   }
   session.terminal.out << "generation " << result["generation"].dump() << " is in force\n";
-  if (session.globals().is_quiet) return 0;
-  for (const OrderedJson& row : result["warnings"]) {
-    session.terminal.err << escape_control(row.value("file", "")) << ':' << row.value("line", 0u)
-                         << ':' << row.value("column", 0u)
-                         << ": warning: " << escape_control(row.value("message", "")) << '\n';
+  print_notices(session, result);
+  return 0;
+}
+
+// Edits as JSON: an array, or one object a line.
+Result<nlohmann::json> read_edits(const std::string& path, const Terminal& terminal) {
+  std::string text;
+  if (path == "-") {
+    text.assign(std::istreambuf_iterator<char>(terminal.in), std::istreambuf_iterator<char>());
+  } else {
+    PolicyText read = read_policy_file(path);
+    if (!read.text) return error_of(read.findings);
+    text = *std::move(read.text);
   }
-  for (const OrderedJson& notice : result["notices"]) {
-    session.terminal.err << "warning: " << escape_control(notice.get<std::string>()) << '\n';
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && text[first] == '[') return parse_message(text);
+  nlohmann::json edits = nlohmann::json::array();
+  std::istringstream lines(text);
+  std::string line;
+  for (std::size_t number = 1; std::getline(lines, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    Result<nlohmann::json> edit = parse_message(line);
+    if (!edit) {
+      Error error = edit.error();
+      error.kind = ErrorKind::Invalid;
+      error.where = path + ":" + std::to_string(number);
+      return error;
+    }
+    edits.push_back(*std::move(edit));
   }
+  return edits;
+}
+
+// A change of the policy in force that is smaller than a file.
+int run_edit(Session& session) {
+  nlohmann::json params = session.invocation.params;
+  if (session.invocation.command->operand_params.empty()) {
+    Result<nlohmann::json> edits = read_edits(session.invocation.operand, session.terminal);
+    if (!edits) return session.fail(edits.error());
+    params["edits"] = *std::move(edits);
+  }
+  const Result<Reply> reply = session.call(std::string(session.invocation.command->method), params);
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  const OrderedJson& result = reply->result;
+  if (session.is_json()) {
+    session.print(result);
+    return 0;
+  }
+  for (const OrderedJson& rule : result["rules"]) {
+    session.terminal.out << rule.get<std::string>() << '\n';
+  }
+  session.terminal.out << "generation " << result["generation"].dump() << " is in force\n";
+  print_notices(session, result);
   return 0;
 }
 
@@ -297,6 +356,7 @@ int run_online(const Invocation& invocation, const Terminal& terminal) {
   Session session{invocation, terminal, std::move(*client)};
   const std::string_view method = invocation.command->method;
   if (method == "policy.apply") return run_apply(session);
+  if (find_request(method)->effect == Effect::Changes) return run_edit(session);
   if (method == "policy.show") return run_show(session);
   if (method == "explain") return run_explain(session);
   if (method == "stats") return run_stats(session);

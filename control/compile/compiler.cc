@@ -32,7 +32,9 @@ class Compiler {
     for (const PrefixList& list : policy_.prefix_lists) {
       input.prefix_lists.push_back(compile_prefix_list(list));
     }
-    for (const SecurityGroup& group : policy_.groups) input.groups.push_back(compile_group(group));
+    for (const SecurityGroup& group : policy_.groups) {
+      input.groups.push_back(compile_known_group(group));
+    }
     for (const NetworkAcl& acl : policy_.acls) input.acls.push_back(compile_acl(acl));
     for (const Subnet& subnet : policy_.subnets) input.subnets.push_back(compile_subnet(subnet));
     for (const FlowLog& log : policy_.flow_logs) logged_.insert(log.resource);
@@ -78,27 +80,17 @@ class Compiler {
     return input;
   }
 
-  PeerInput compile_peer(const RulePeer& peer, const std::string& what) {
-    if (const auto* cidr = std::get_if<Cidr>(&peer)) return *cidr;
-    if (const auto* list = std::get_if<PrefixListName>(&peer)) {
-      require(index_.prefix_list(list->id) != nullptr, what, list->id);
-      return registry_.prefix_lists.intern(list->id);
-    }
-    const std::string& group = std::get<GroupName>(peer).id;
-    require(index_.group(group) != nullptr, what, group);
-    return registry_.groups.intern(group);
-  }
-
-  GroupInput compile_group(const SecurityGroup& group) {
-    GroupInput input{registry_.groups.intern(group.id), vpc_number(group.vpc, group.id), {}};
-    input.rules.reserve(group.ingress.size() + group.egress.size());
+  GroupInput compile_known_group(const SecurityGroup& group) {
     for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
       for (const SecurityRule& rule : group.rules(direction)) {
-        input.rules.push_back({registry_.rules.intern(rule.id), rule.id, direction, rule.proto,
-                               rule.ports, compile_peer(rule.peer, group.id)});
+        if (const auto* list = std::get_if<PrefixListName>(&rule.peer)) {
+          require(index_.prefix_list(list->id) != nullptr, group.id, list->id);
+        } else if (const auto* peer = std::get_if<GroupName>(&rule.peer)) {
+          require(index_.group(peer->id) != nullptr, group.id, peer->id);
+        }
       }
     }
-    return input;
+    return compile_group(group, vpc_number(group.vpc, group.id), registry_);
   }
 
   AclInput compile_acl(const NetworkAcl& acl) {
@@ -156,6 +148,30 @@ class Compiler {
   std::optional<Error> error_;
 };
 
+PeerInput compile_peer(const RulePeer& peer, Registry& registry) {
+  if (const auto* cidr = std::get_if<Cidr>(&peer)) return *cidr;
+  if (const auto* list = std::get_if<PrefixListName>(&peer)) {
+    return registry.prefix_lists.intern(list->id);
+  }
+  return registry.groups.intern(std::get<GroupName>(peer).id);
+}
+
+}  // namespace
+
+GroupInput compile_group(const SecurityGroup& group, VpcIndex vpc, Registry& registry) {
+  GroupInput input{registry.groups.intern(group.id), vpc, {}};
+  input.rules.reserve(group.ingress.size() + group.egress.size());
+  for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
+    for (const SecurityRule& rule : group.rules(direction)) {
+      const RuleIndex index = registry.rules.intern(rule.id);
+      registry.rule_groups.note(index, input.index);
+      input.rules.push_back(
+          {index, rule.id, direction, rule.proto, rule.ports, compile_peer(rule.peer, registry)});
+    }
+  }
+  return input;
+}
+
 void stamp(InterfaceInput& eni, ExistingMode mode, Generation generation) {
   switch (mode) {
     case ExistingMode::Keep:
@@ -168,8 +184,6 @@ void stamp(InterfaceInput& eni, ExistingMode mode, Generation generation) {
       break;
   }
 }
-
-}  // namespace
 
 Result<SnapshotInput> compile(const Policy& policy, Registry& registry, Generation generation) {
   return Compiler(policy, registry).compile(generation);

@@ -35,6 +35,12 @@ Result<SnapshotInput> compile_after(const SnapshotInput& former, ExistingMode mo
                                     const Policy& policy, Registry& registry,
                                     Generation generation);
 
+// One group, of the VPC of that number. Names in it exist.
+GroupInput compile_group(const SecurityGroup& group, VpcIndex vpc, Registry& registry);
+
+// Marks the interface as one whose rules change with `generation`.
+void stamp(InterfaceInput& eni, ExistingMode mode, Generation generation);
+
 // What compiling and sealing would say of it, such as a limit that is exceeded; nothing if all is
 // well. Gives no name a number and enforces nothing. Costs what applying costs.
 std::optional<Error> compile_error_of(const Policy& policy);

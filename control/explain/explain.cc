@@ -33,6 +33,14 @@ bool is_group_address(const IpAddr& address) {
   return address.is_multicast() || address.is_limited_broadcast();
 }
 
+// The broadcast address of the interface's own subnet, where no interface has it.
+bool is_for_subnet(const PacketQuery& query, const InterfaceRow& row,
+                   const PolicySnapshot& snapshot) {
+  return query.direction == Direction::Egress &&
+         snapshot.is_broadcast_of(row.subnet, query.destination) &&
+         snapshot.owner_of(row.vpc, query.destination).is_none();
+}
+
 // What no packet carries as its source, or as its destination.
 bool is_impossible(const PacketQuery& query) {
   const IpAddr& source = query.source;
@@ -137,7 +145,8 @@ Result<Explanation> explain_packet(const PacketQuery& query, const ExplainScope&
   }
   const Question question = question_of(query, *eni);
   if (is_impossible(query)) return refused(DropReason::MalformedAddress, std::move(steps));
-  const bool is_to_group = is_group_address(query.destination);
+  const bool is_to_group =
+      is_group_address(query.destination) || is_for_subnet(query, *row, *scope.snapshot);
   if (!(is_to_group && query.direction == Direction::Ingress)) {
     if (std::optional<Error> error = check_owner(query, *row, question, scope)) return *error;
   }

@@ -33,9 +33,8 @@ void append_name(std::string& out, std::string_view name) {
   out += name.empty() ? std::string_view("-") : name;
 }
 
-void append_group(std::string& out, RuleIndex rule, const LogPlan& plan, const Registry& registry) {
-  const bool is_known = !rule.is_none() && rule.value() < plan.group_of_rule.size();
-  out += is_known ? registry.groups.name_of(plan.group_of_rule[rule.value()]) : "-";
+void append_group(std::string& out, RuleIndex rule, const Registry& registry) {
+  out += rule.is_none() ? "-" : registry.groups.name_of(registry.rule_groups.of(rule));
 }
 
 // The fields that say whose record it is; true if `field` is one of them.
@@ -132,7 +131,7 @@ void append_log_line(std::string& out, const RecordFormat& format, const LogReco
     } else if (field == RecordField::RuleId) {
       out += registry.rules.name_of(record.rule);
     } else if (field == RecordField::GroupId) {
-      append_group(out, record.rule, plan, registry);
+      append_group(out, record.rule, registry);
     } else if (!append_owner(out, field, interface)) {
       append_field(out, field, format, record);
     }

@@ -37,17 +37,6 @@ T& at_index(std::vector<T>& items, std::uint32_t index) {
   return items[index];
 }
 
-void add_rule_groups(LogPlan& plan, const Policy& policy, Registry& registry) {
-  for (const SecurityGroup& group : policy.groups) {
-    const GroupIndex index = registry.groups.intern(group.id);
-    for (const auto* rules : {&group.ingress, &group.egress}) {
-      for (const SecurityRule& rule : *rules) {
-        at_index(plan.group_of_rule, registry.rules.intern(rule.id).value()) = index;
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::optional<IpAddr> LoggedInterface::primary(Family family) const {
@@ -92,7 +81,6 @@ std::shared_ptr<const LogPlan> make_log_plan(const Policy& policy, Registry& reg
     }
     std::sort(row.logs.begin(), row.logs.end());
   }
-  add_rule_groups(*plan, policy, registry);
   return plan;
 }
 
@@ -118,13 +106,6 @@ std::shared_ptr<const LogPlan> carry_over(const LogPlan& former, const LogPlan& 
       if (new_index[log]) row.logs.push_back(*new_index[log]);
     }
     std::sort(row.logs.begin(), row.logs.end());
-  }
-  if (plan->group_of_rule.size() < former.group_of_rule.size()) {
-    plan->group_of_rule.resize(former.group_of_rule.size());
-  }
-  for (std::size_t i = 0; i < former.group_of_rule.size(); ++i) {
-    GroupIndex& group = plan->group_of_rule[i];
-    if (group.is_none()) group = former.group_of_rule[i];
   }
   return plan;
 }

@@ -64,7 +64,6 @@ struct LoggedInterface {
 struct LogPlan {
   std::vector<LogSpec> logs;                // in the order of the policy
   std::vector<LoggedInterface> interfaces;  // by EniIndex
-  std::vector<GroupIndex> group_of_rule;    // by RuleIndex
 
   const LoggedInterface* find(EniIndex eni) const {
     return eni.value() < interfaces.size() ? &interfaces[eni.value()] : nullptr;
@@ -74,8 +73,8 @@ struct LogPlan {
 // The plan of a policy that was checked. Control thread. Cost: proportional to the policy.
 std::shared_ptr<const LogPlan> make_log_plan(const Policy& policy, Registry& registry);
 
-// `next` with what only `former` still knows: interfaces and rules that left the policy, so that
-// what their flows did up to then is still named, and written by those logs that live on.
+// `next` with what only `former` still knows: interfaces that left the policy, so that what their
+// flows did up to then is still named, and written by those logs that live on.
 std::shared_ptr<const LogPlan> carry_over(const LogPlan& former, const LogPlan& next);
 
 }  // namespace sluice

@@ -27,7 +27,8 @@ std::string trimmed(std::string text) {
   return text;
 }
 
-// A description: too long is an error; characters that AWS would refuse are only warned about.
+}  // namespace
+
 std::string read_description(TableReader& table) {
   const std::optional<std::string> text = table.string("description");
   if (!text) return "";
@@ -43,6 +44,8 @@ std::string read_description(TableReader& table) {
   }
   return *text;
 }
+
+namespace {
 
 // SG-6.
 std::string read_group_name(TableReader& table) {
@@ -101,10 +104,10 @@ void warn_of_family(TableReader& table, ProtoMatch proto, const Cidr& cidr, Posi
                                " and of " + cidr.to_string() + ": the rule matches nothing");
 }
 
-// Nothing if the peer could not be read; without a canonical text if something else could not, so
-// that the peer's name is checked all the same.
-std::optional<SecurityRule> read_rule(const Node& node, const std::string& group_id,
-                                      Direction direction, Findings& findings) {
+}  // namespace
+
+std::optional<SecurityRule> read_security_rule(const Node& node, const std::string& group_id,
+                                               Direction direction, Findings& findings) {
   const bool is_ingress = direction == Direction::Ingress;
   const std::string_view peer_key = is_ingress ? "source" : "destination";
   TableReader table(node, std::string(name_of(direction)) + " rule of " + group_id, findings);
@@ -139,6 +142,8 @@ std::optional<SecurityRule> read_rule(const Node& node, const std::string& group
   return rule;
 }
 
+namespace {
+
 std::vector<SecurityRule> read_rule_set(TableReader& table, const std::string& group_id,
                                         Direction direction) {
   std::vector<SecurityRule> rules;
@@ -146,7 +151,8 @@ std::vector<SecurityRule> read_rule_set(TableReader& table, const std::string& g
   if (elements == nullptr) return rules;
   rules.reserve(elements->size());
   for (const Node& element : *elements) {
-    std::optional<SecurityRule> rule = read_rule(element, group_id, direction, table.findings());
+    std::optional<SecurityRule> rule =
+        read_security_rule(element, group_id, direction, table.findings());
     if (rule) rules.push_back(*std::move(rule));
   }
   return rules;

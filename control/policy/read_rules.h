@@ -18,6 +18,15 @@ SecurityGroup read_security_group(const Node& node, Findings& findings);
 PrefixList read_prefix_list(const Node& node, Findings& findings);
 NetworkAcl read_network_acl(const Node& node, Findings& findings);
 
+// One rule of a group. Nothing if its peer could not be read; without a canonical text if something
+// else could not, so that the peer's name is checked all the same.
+std::optional<SecurityRule> read_security_rule(const Node& node, const std::string& group_id,
+                                               Direction direction, Findings& findings);
+
+// The key `description`: too long is an error; characters that AWS would refuse are only warned
+// about.
+std::string read_description(TableReader& table);
+
 // The rules that an egress left out stands for (SG-4): all protocols to 0.0.0.0/0 and, where
 // `with_ipv6`, to ::/0.
 std::vector<SecurityRule> implied_egress(std::string_view group_id, bool with_ipv6, Position at);

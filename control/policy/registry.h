@@ -54,6 +54,26 @@ class NameTable {
   std::vector<std::string> names_;
 };
 
+// Which group each rule belongs to. A rule's id is made of its group's, so this never changes, and
+// a record can name the group of a rule that is gone. Threads as NameTable.
+class RuleGroups {
+ public:
+  void note(RuleIndex rule, GroupIndex group) {
+    const std::lock_guard lock(mutex_);
+    if (rule.value() >= groups_.size()) groups_.resize(rule.value() + std::size_t{1});
+    groups_[rule.value()] = group;
+  }
+  // None for a rule that was never noted.
+  GroupIndex of(RuleIndex rule) const {
+    const std::lock_guard lock(mutex_);
+    return rule.value() < groups_.size() ? groups_[rule.value()] : GroupIndex::none();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<GroupIndex> groups_;
+};
+
 // One for the process, made in main and handed to who needs it.
 struct Registry {
   NameTable<EniIndex> interfaces;
@@ -61,6 +81,7 @@ struct Registry {
   NameTable<SubnetIndex> subnets;
   NameTable<GroupIndex> groups;
   NameTable<RuleIndex> rules;  // "sgr-…"
+  RuleGroups rule_groups;
   NameTable<AclIndex> acls;
   NameTable<PrefixListIndex> prefix_lists;
 };

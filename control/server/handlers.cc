@@ -56,6 +56,13 @@ ExistingMode existing_mode(const std::string& word) {
   return ExistingMode::Keep;
 }
 
+std::optional<Generation> expected_generation(const Json& params) {
+  const auto place = params.find("expected_generation");
+  if (place == params.end()) return std::nullopt;
+  return Generation(
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(place->get<std::uint64_t>(), ~0u)));
+}
+
 int exit_of_findings(std::span<const Finding> findings) {
   return has_errors(findings) ? exit_code_of(error_of(findings).kind) : 0;
 }
@@ -73,6 +80,13 @@ const Handlers::Entry* Handlers::find(std::string_view method) {
       {"rpc.list", &Handlers::rpc_list},
       {"policy.check", &Handlers::policy_check},
       {"policy.apply", &Handlers::policy_apply},
+      {"policy.edit", &Handlers::policy_edit},
+      {"rule.add", &Handlers::rule_add},
+      {"rule.remove", &Handlers::rule_remove},
+      {"interface.attach", &Handlers::interface_attach},
+      {"interface.detach", &Handlers::interface_detach},
+      {"prefix-list.add", &Handlers::prefix_list_add},
+      {"prefix-list.remove", &Handlers::prefix_list_remove},
       {"policy.show", &Handlers::policy_show},
       {"explain", &Handlers::explain_one_or_many},
       {"flow.list", &Handlers::flow_list},
@@ -150,10 +164,7 @@ Answer Handlers::policy_apply(const Json& params, const Caller& caller) {
   request.existing = existing_mode(param(params, "existing", std::string("keep")));
   request.comment = param(params, "comment", std::string());
   request.author_uid = caller.peer.uid;
-  if (params.contains("expected_generation")) {
-    request.expected = Generation(static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(params["expected_generation"].get<std::uint64_t>(), ~0u)));
-  }
+  request.expected = expected_generation(params);
   ApplyOutcome outcome = parts_.publisher.apply(std::move(request));
   if (outcome.error) {
     return Answer{nullptr, std::move(outcome.error), std::move(outcome.findings)};
@@ -163,6 +174,67 @@ Answer Handlers::policy_apply(const Json& params, const Caller& caller) {
                               {"former", outcome.former.value()},
                               {"warnings", findings["warnings"]},
                               {"notices", outcome.warnings}});
+}
+
+// Of policy.edit, and of the requests that are one edit each.
+Answer Handlers::policy_edit(const Json& params, const Caller& caller) {
+  const auto edits = params.find("edits");
+  if (edits == params.end() || edits->empty()) {
+    return Answer::failed({ErrorKind::Usage, "bad-params", "'edits' is missing or empty", ""});
+  }
+  EditRequest request;
+  request.edits = edits->dump();
+  request.existing = existing_mode(param(params, "existing", std::string("keep")));
+  request.comment = param(params, "comment", std::string());
+  request.author_uid = caller.peer.uid;
+  request.expected = expected_generation(params);
+  ApplyOutcome outcome = parts_.publisher.edit(std::move(request));
+  if (outcome.error) {
+    return Answer{nullptr, std::move(outcome.error), std::move(outcome.findings)};
+  }
+  OrderedJson findings = findings_to_json(outcome.findings, kFindingsSizeMax);
+  return answered(OrderedJson{{"generation", outcome.generation.value()},
+                              {"former", outcome.former.value()},
+                              {"rules", outcome.rules},
+                              {"warnings", findings["warnings"]},
+                              {"notices", outcome.warnings}});
+}
+
+Answer Handlers::one_edit(const Json& params, const Caller& caller, std::string_view method) {
+  Json edit = params;
+  Json outer = Json::object();
+  for (const char* key : {"existing", "comment", "expected_generation"}) {
+    if (!edit.contains(key)) continue;
+    outer[key] = edit[key];
+    edit.erase(key);
+  }
+  edit["do"] = method;
+  outer["edits"] = Json::array({std::move(edit)});
+  return policy_edit(outer, caller);
+}
+
+Answer Handlers::rule_add(const Json& params, const Caller& caller) {
+  return one_edit(params, caller, "rule.add");
+}
+
+Answer Handlers::rule_remove(const Json& params, const Caller& caller) {
+  return one_edit(params, caller, "rule.remove");
+}
+
+Answer Handlers::interface_attach(const Json& params, const Caller& caller) {
+  return one_edit(params, caller, "interface.attach");
+}
+
+Answer Handlers::interface_detach(const Json& params, const Caller& caller) {
+  return one_edit(params, caller, "interface.detach");
+}
+
+Answer Handlers::prefix_list_add(const Json& params, const Caller& caller) {
+  return one_edit(params, caller, "prefix-list.add");
+}
+
+Answer Handlers::prefix_list_remove(const Json& params, const Caller& caller) {
+  return one_edit(params, caller, "prefix-list.remove");
 }
 
 Answer Handlers::policy_show(const Json& params, const Caller&) {
@@ -179,7 +251,7 @@ Answer Handlers::policy_show(const Json& params, const Caller&) {
                         {"author_uid", kept.author_uid},
                         {"applied_unix_s", kept.applied_unix_s}};
   if (param(params, "as_written", false)) {
-    result["text"] = kept.document;
+    result["text"] = active->edit_count == 0 ? kept.document : policy_to_json_text(active->policy);
   } else {
     result["document"] = policy_to_json(active->policy);
   }
@@ -197,10 +269,11 @@ Answer Handlers::policy_show(const Json& params, const Caller&) {
 
 ExplainScope Handlers::explain_scope() {
   const std::shared_ptr<const ActivePolicy> active = parts_.publisher.active();
-  if (active != words_policy_) {
+  if (active != words_policy_ || parts_.publisher.generation() != words_generation_) {
     words_ = active ? std::make_unique<const RuleWords>(active->policy, parts_.publisher.registry())
                     : nullptr;
     words_policy_ = active;
+    words_generation_ = parts_.publisher.generation();
   }
   ExplainScope scope;
   scope.snapshot = active ? active->snapshot.get() : nullptr;

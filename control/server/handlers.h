@@ -47,6 +47,14 @@ class Handlers : public RequestHandler {
   Answer rpc_list(const nlohmann::json& params, const Caller& caller);
   Answer policy_check(const nlohmann::json& params, const Caller& caller);
   Answer policy_apply(const nlohmann::json& params, const Caller& caller);
+  Answer policy_edit(const nlohmann::json& params, const Caller& caller);
+  Answer one_edit(const nlohmann::json& params, const Caller& caller, std::string_view method);
+  Answer rule_add(const nlohmann::json& params, const Caller& caller);
+  Answer rule_remove(const nlohmann::json& params, const Caller& caller);
+  Answer interface_attach(const nlohmann::json& params, const Caller& caller);
+  Answer interface_detach(const nlohmann::json& params, const Caller& caller);
+  Answer prefix_list_add(const nlohmann::json& params, const Caller& caller);
+  Answer prefix_list_remove(const nlohmann::json& params, const Caller& caller);
   Answer policy_show(const nlohmann::json& params, const Caller& caller);
   Answer explain_one_or_many(const nlohmann::json& params, const Caller& caller);
   Answer flow_list(const nlohmann::json& params, const Caller& caller);
@@ -68,6 +76,7 @@ class Handlers : public RequestHandler {
   Watches watches_;
   // What the rules of the policy in force say; made at the first question after a change.
   std::shared_ptr<const ActivePolicy> words_policy_;
+  Generation words_generation_;
   std::unique_ptr<const RuleWords> words_;
 };
 

@@ -167,11 +167,12 @@ OrderedJson interface_counters(const Engine& engine, const Publisher& publisher)
   OrderedJson out = OrderedJson::array();
   const std::shared_ptr<const ActivePolicy> active = publisher.active();
   if (!active) return out;
-  for (const InterfaceRow& row : active->snapshot->interfaces()) {
-    if (out.size() == kStatsInterfacesMax) break;
-    OrderedJson one = {{"interface", publisher.registry().interfaces.name_of(row.eni)}};
-    add_interface_counters(one, engine.interface_counters(row.eni));
+  const InterfaceRow* row = active->snapshot->next_interface(EniIndex(0));
+  while (row != nullptr && out.size() < kStatsInterfacesMax) {
+    OrderedJson one = {{"interface", publisher.registry().interfaces.name_of(row->eni)}};
+    add_interface_counters(one, engine.interface_counters(row->eni));
     out.push_back(std::move(one));
+    row = active->snapshot->next_interface(EniIndex(row->eni.value() + 1));
   }
   return out;
 }

@@ -34,6 +34,45 @@ constexpr std::array kPolicyApply = {
     ParamRow{"expected_generation", ParamType::Number, "N",
              "only if this generation is still in force (exit 6 if not)"},
 };
+constexpr ParamRow kExisting{"existing", ParamType::String, "keep|reevaluate|flush",
+                             "what becomes of live connections (default keep)"};
+constexpr ParamRow kComment{"comment", ParamType::String, "COMMENT", "why; kept with the policy"};
+constexpr ParamRow kExpected{"expected_generation", ParamType::Number, "N",
+                             "only if this generation is still in force (exit 6 if not)"};
+constexpr std::array kPolicyEdit = {
+    ParamRow{"edits", ParamType::Array, "", "changes, all of which count or none", false},
+    kExisting, kComment, kExpected};
+constexpr std::array kRuleAdd = {
+    ParamRow{"group", ParamType::String, "GROUP", "the group that gets it", false},
+    ParamRow{"direction", ParamType::String, "ingress|egress", "seen from the interface", false},
+    kProtocol,
+    ParamRow{"ports", ParamType::Word, "PORTS", "tcp and udp: 443, or 8000-8080"},
+    ParamRow{"type", ParamType::Number, "T", "icmp and icmpv6; left out: every type"},
+    ParamRow{"code", ParamType::Number, "C", "icmp and icmpv6; left out: every code"},
+    ParamRow{"source", ParamType::String, "CIDR|sg-|pl-", "of an ingress rule"},
+    ParamRow{"destination", ParamType::String, "CIDR|sg-|pl-", "of an egress rule"},
+    ParamRow{"description", ParamType::String, "TEXT", "what it is for"},
+    kExisting,
+    kComment,
+    kExpected};
+constexpr std::array kRuleRemove = {
+    ParamRow{"rule", ParamType::String, "ID", "sgr- and 17 hex digits", false}, kExisting, kComment,
+    kExpected};
+constexpr std::array kMember = {
+    ParamRow{"interface", ParamType::String, "ENI", "the interface", false},
+    ParamRow{"group", ParamType::String, "GROUP", "the group", false}, kExisting, kComment,
+    kExpected};
+constexpr std::array kEntryAdd = {
+    ParamRow{"list", ParamType::String, "LIST", "the prefix list", false},
+    ParamRow{"cidr", ParamType::String, "CIDR", "the entry", false},
+    ParamRow{"description", ParamType::String, "TEXT", "what it is for"},
+    kExisting,
+    kComment,
+    kExpected};
+constexpr std::array kEntryRemove = {
+    ParamRow{"list", ParamType::String, "LIST", "the prefix list", false},
+    ParamRow{"cidr", ParamType::String, "CIDR", "the entry", false}, kExisting, kComment,
+    kExpected};
 constexpr std::array kPolicyShow = {
     ParamRow{"as_written", ParamType::Boolean, "", "the text that was applied, comments included",
              false},
@@ -85,6 +124,13 @@ constexpr std::array kRequests = std::to_array<RequestRow>({
     {"policy.check", Effect::Reads, kPolicyCheck, "says what is wrong with a policy"},
     {"policy.apply", Effect::Changes, kPolicyApply,
      "enforces a policy; returns when every worker does"},
+    {"policy.edit", Effect::Changes, kPolicyEdit, "changes parts of the policy in force"},
+    {"rule.add", Effect::Changes, kRuleAdd, "adds a rule to a security group"},
+    {"rule.remove", Effect::Changes, kRuleRemove, "takes a rule away"},
+    {"interface.attach", Effect::Changes, kMember, "gives an interface a security group"},
+    {"interface.detach", Effect::Changes, kMember, "takes a security group from an interface"},
+    {"prefix-list.add", Effect::Changes, kEntryAdd, "adds an entry to a prefix list"},
+    {"prefix-list.remove", Effect::Changes, kEntryRemove, "takes an entry from a prefix list"},
     {"policy.show", Effect::Reads, kPolicyShow, "the policy in force"},
     {"explain", Effect::Reads, kExplain, "what the policy does with a packet, and why"},
     {"flow.list", Effect::Reads, kFlowList, "the flows that are remembered"},

@@ -142,7 +142,7 @@ TEST_F(Explain, drops_multicast_and_broadcast) {
                               {"source", "10.0.1.10"},
                               {"protocol", "udp"},
                               {"destination_port", 53}};
-  for (const char* destination : {"224.0.0.251", "255.255.255.255"}) {
+  for (const char* destination : {"224.0.0.251", "255.255.255.255", "10.0.1.255"}) {
     nlohmann::json query = out;
     query["destination"] = destination;
     EXPECT_EQ(ask(query)["reason"], "multicast") << destination;

@@ -21,7 +21,7 @@ class FlowLogLine : public testing::Test {
     plan->interfaces[0].subnet = "subnet-aaaaaaaa012345678";
     plan->interfaces[0].instance = "i-01234567890123456";
     plan->interfaces[0].addresses = addresses_;
-    plan->group_of_rule = {GroupIndex::none(), registry_.groups.intern("sg-web")};
+    registry_.rule_groups.note(RuleIndex(1), registry_.groups.intern("sg-web"));
     Aggregator aggregator(AggregatorConfig{});
     aggregator.set_plan(plan);
     aggregator.add(delta);

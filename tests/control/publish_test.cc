@@ -33,7 +33,7 @@ TEST_F(Publishing, enforces_a_policy_and_counts_generations) {
   EXPECT_EQ(first.former, Generation(0));
   ASSERT_NE(engine.published(), nullptr);
   EXPECT_EQ(engine.published()->generation(), Generation(1));
-  EXPECT_EQ(engine.published()->interfaces().size(), 2u);
+  EXPECT_EQ(engine.published()->interface_count(), 2u);
   EXPECT_EQ(apply(kWebPolicy).generation, Generation(2));
   EXPECT_EQ(engine.published()->generation(), Generation(2));
 }

@@ -33,6 +33,17 @@ inline void name_everything(const SnapshotInput& input, Registry& registry) {
   name_up_to(registry.rules, "sgr-", rule_count);
 }
 
+// A packet to everybody in the sender's subnet, a /24 here, is carried to nobody (SG-63).
+inline bool is_for_subnet(const Question& question, const SnapshotInput& input) {
+  if (question.direction == Direction::Ingress || !question.remote.is_v4()) return false;
+  if ((question.remote.v4_value() & 255) != 255) return false;
+  const Cidr block(question.remote, 24);
+  return std::ranges::any_of(input.interfaces, [&](const InterfaceInput& interface) {
+    const std::vector<Cidr>& own = input.subnets[interface.subnet.value()].cidrs;
+    return interface.index == question.eni && std::ranges::find(own, block) != own.end();
+  });
+}
+
 // The JSON of product.md section 5.
 inline nlohmann::json query_of(const Question& question, bool is_established) {
   const bool is_ingress = question.direction == Direction::Ingress;

@@ -192,14 +192,40 @@ class CidrTrieTwin : public testing::TestWithParam<RandomCase> {
     const std::vector<IpAddr> addresses = some_addresses(cidrs, count);
     std::vector<PrefixId> burst(addresses.size());
     trie.find_burst(addresses, burst);
+    std::vector<CidrMatch> matches(addresses.size());
+    trie.match_burst(addresses, matches);
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       const std::size_t at = twin.find(addresses[i]);
       const PrefixId expected = at == LinearCidrs::kNone ? kNoPrefix : ids[at];
       ASSERT_EQ(trie.find(addresses[i]), expected) << addresses[i].to_string();
       ASSERT_EQ(burst[i], expected) << addresses[i].to_string();
+      const PrefixId plain = longest_plain(twin, cidrs, ids, addresses[i]);
+      for (const CidrMatch& match : {matches[i], trie.match(addresses[i])}) {
+        ASSERT_EQ(match.longest, expected) << addresses[i].to_string();
+        ASSERT_EQ(match.plain, plain) << addresses[i].to_string();
+      }
       expect_covers(trie, twin, cidrs, ids, addresses[i]);
     }
     for (std::size_t i = 0; i < cidrs.size(); ++i) ASSERT_EQ(trie.find_exact(cidrs[i]), ids[i]);
+  }
+
+  // Any number that the prefix may have.
+  PrefixId any_id(const Cidr& cidr) {
+    const bool may_be_marked = cidr.length() != 0 && cidr.length() % 8 == 0;
+    const auto id = static_cast<PrefixId>(random_() % (kNoPrefix & ~kMarkedPrefix));
+    return may_be_marked && random_() % 2 == 0 ? id | kMarkedPrefix : id;
+  }
+
+  static PrefixId longest_plain(const LinearCidrs& twin, const std::vector<Cidr>& cidrs,
+                                const std::vector<PrefixId>& ids, const IpAddr& address) {
+    PrefixId plain = kNoPrefix;
+    int length = -1;
+    for (const std::size_t at : twin.covers(address)) {
+      if (is_marked_prefix(ids[at]) || cidrs[at].length() <= length) continue;
+      length = cidrs[at].length();
+      plain = ids[at];
+    }
+    return plain;
   }
 
   void expect_covers(const CidrTrie& trie, const LinearCidrs& twin, const std::vector<Cidr>& cidrs,
@@ -228,7 +254,7 @@ TEST_P(CidrTrieTwin, answers_like_a_linear_scan) {
     expect_twin(CidrTrie(GetParam().family, cidrs), cidrs, ids, 500);
     std::vector<CidrTrie::Entry> entries;
     for (std::size_t i = 0; i < cidrs.size(); ++i) {
-      ids[i] = static_cast<PrefixId>(random_() % kNoPrefix);
+      ids[i] = any_id(cidrs[i]);
       entries.push_back({cidrs[i], ids[i]});
     }
     expect_twin(CidrTrie(GetParam().family, entries), cidrs, ids, 100);
@@ -270,7 +296,7 @@ TEST_P(CidrTrieTwin, keeps_each_copy_as_it_was_while_others_change) {
       Version& changed = versions[random_() % versions.size()];
       for (const Cidr& cidr : random_cidrs(random_, GetParam())) {
         if (changed.trie.find_exact(cidr) == kNoPrefix) {
-          changed.insert(cidr, static_cast<PrefixId>(random_() % kNoPrefix));
+          changed.insert(cidr, any_id(cidr));
         }
         if (random_() % 3 == 0) changed.erase(random_() % changed.cidrs.size());
       }

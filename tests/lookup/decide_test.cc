@@ -19,6 +19,12 @@ constexpr int kIcmp = 1;
 constexpr int kIcmpv6 = 58;
 constexpr Proto kGre{47};
 
+std::string rule_id(int number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "sgr-%017d", number);
+  return text;
+}
+
 Question in(Proto proto, std::uint16_t port, const char* remote) {
   return SmallPolicy::packet_in(proto, port, remote);
 }
@@ -244,7 +250,7 @@ TEST(Decide, names_the_smallest_id_whatever_the_kind_of_peer) {
     const PrefixListIndex list = policy.add_list(Family::Ipv4, {"10.0.2.0/25"});
     int number = 0;
     const auto add = [&](GroupIndex group, int proto, PortMatch ports, PeerInput where) {
-      const std::string id = number == smallest ? "sgr-0" : "sgr-" + std::to_string(9 - number);
+      const std::string id = rule_id(number == smallest ? 0 : 9 - number);
       ++number;
       return policy.add_rule(group, Direction::Ingress, proto, ports, std::move(where), id);
     };
@@ -261,13 +267,17 @@ TEST(Decide, names_the_smallest_id_whatever_the_kind_of_peer) {
   }
 }
 
-TEST(Decide, compares_ids_as_text) {
-  SmallPolicy policy;
-  const GroupIndex own = policy.add_own_group();
-  policy.add_rule(own, Direction::Ingress, kTcp, {80, 80}, *Cidr::parse("0.0.0.0/0"), "sgr-9");
-  const RuleIndex ten =
-      policy.add_rule(own, Direction::Ingress, kTcp, {80, 81}, *Cidr::parse("0.0.0.0/0"), "sgr-10");
-  EXPECT_EQ(decide(*policy.seal(), in(Proto::Tcp, 80, "192.0.2.1")).rule, ten);
+TEST(Decide, compares_every_digit_of_an_id) {
+  for (const char* smaller : {"sgr-0ffffffffffffffff", "sgr-1000000000000000e"}) {
+    SmallPolicy policy;
+    const GroupIndex own = policy.add_own_group();
+    const Cidr anywhere = *Cidr::parse("0.0.0.0/0");
+    const char* larger = "sgr-1000000000000000f";
+    policy.add_rule(own, Direction::Ingress, kTcp, {80, 80}, anywhere, larger);
+    const RuleIndex other =
+        policy.add_rule(own, Direction::Ingress, kTcp, {80, 81}, anywhere, smaller);
+    EXPECT_EQ(decide(*policy.seal(), in(Proto::Tcp, 80, "192.0.2.1")).rule, other);
+  }
 }
 
 TEST(Decide, names_the_smallest_id_beyond_one_line_of_ports) {

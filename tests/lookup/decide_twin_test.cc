@@ -8,6 +8,7 @@
 
 #include "lookup/decide.h"
 #include "lookup/snapshot_builder.h"
+#include "lookup/verdict_cache.h"
 #include "tests/reference/random_policy.h"
 #include "tests/reference/slow_policy.h"
 #include "tests/reference/test_scale.h"
@@ -95,9 +96,11 @@ TEST_P(DecideTwin, agrees_with_the_slow_twin_on_random_questions) {
     const std::shared_ptr<const PolicySnapshot> snapshot = seal(policy.input());
     ASSERT_NE(snapshot, nullptr);
     const SlowPolicy slow(policy.input());
+    VerdictCache cache;
     for (std::size_t i = 0; i < kQuestions; ++i) {
       const Question question = policy.question();
       const Decision decision = decide(*snapshot, question);
+      expect_same(cache.decide(*snapshot, question), decision, question);
       expect_same(decision, slow.decide(question), question);
       expect_same(decide_established(*snapshot, question), slow.decide_established(question),
                   question);

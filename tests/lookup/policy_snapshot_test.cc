@@ -32,7 +32,7 @@ TEST(PolicySnapshot, carries_what_the_input_says_about_an_interface) {
   input.flush_before = Generation(4);
   const AclIndex acl = policy.add_acl(0);
   const auto snapshot = policy.seal();
-  const InterfaceRow& row = snapshot->interfaces().front();
+  const InterfaceRow& row = *snapshot->find_interface(SmallPolicy::kEni);
   EXPECT_EQ(row.mac, input.mac);
   EXPECT_TRUE(row.has_primary_v4 && row.has_primary_v6);
   EXPECT_EQ(row.primary_v4, ip("10.0.1.5"));
@@ -110,8 +110,11 @@ TEST(PolicySnapshot, shares_one_policy_between_interfaces_with_the_same_groups) 
   policy.add_interface(0, {"10.0.1.20"}, {b, a, b});
   policy.add_interface(0, {"10.0.1.21"}, {a});
   const auto snapshot = policy.seal();
-  EXPECT_EQ(snapshot->interfaces()[0].policy, snapshot->interfaces()[1].policy);
-  EXPECT_NE(snapshot->interfaces()[0].policy, snapshot->interfaces()[2].policy);
+  const auto policy_of = [&](std::uint32_t eni) {
+    return snapshot->find_interface(EniIndex(eni))->policy;
+  };
+  EXPECT_EQ(policy_of(0), policy_of(1));
+  EXPECT_NE(policy_of(0), policy_of(2));
 }
 
 TEST(PolicySnapshot, agrees_with_the_input_about_every_owner) {

@@ -15,7 +15,8 @@ namespace {
 TEST(SnapshotBuilder, seals_an_empty_policy) {
   const auto sealed = build_snapshot(SnapshotInput());
   ASSERT_TRUE(sealed.has_value());
-  EXPECT_TRUE((*sealed)->interfaces().empty());
+  EXPECT_EQ((*sealed)->interface_count(), 0u);
+  EXPECT_EQ((*sealed)->next_interface(EniIndex(0)), nullptr);
 }
 
 TEST(SnapshotBuilder, carries_settings_and_generation) {

@@ -191,13 +191,15 @@ inline bool SlowPolicy::is_exempt(const Question& question) const {
   const InterfaceInput& eni = interface(question);
   for (const Cidr& cidr : find(input_.vpcs, eni.vpc)->cidrs) {
     if (cidr.family() != Family::Ipv4) continue;
-    dns.push_back(IpAddr::v4(cidr.address().v4_value() + 2).to_string());
+    const IpAddr resolver = IpAddr::v4(cidr.address().v4_value() + 2);
+    if (cidr.contains(resolver)) dns.push_back(resolver.to_string());
     break;
   }
   std::vector<std::string> whole{"169.254.169.254", "fd00:ec2::254", "169.254.170.2"};
   for (const Cidr& cidr : find(input_.subnets, eni.subnet)->cidrs) {
     if (cidr.family() != Family::Ipv4) continue;
-    whole.push_back(IpAddr::v4(cidr.address().v4_value() + 1).to_string());
+    const IpAddr router = IpAddr::v4(cidr.address().v4_value() + 1);
+    if (cidr.contains(router)) whole.push_back(router.to_string());
   }
   if (is_one_of(whole)) return true;
   if (is_one_of(dns) && (is_tcp || is_udp) && there == 53) return true;

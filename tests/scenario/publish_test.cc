@@ -33,7 +33,9 @@ std::shared_ptr<const PolicySnapshot> policy_of(std::uint32_t generation, bool a
     if (port == 80 && !allows_80) continue;
     RuleInput rule;
     rule.index = RuleIndex(static_cast<std::uint32_t>(port));
-    rule.id = "sgr-" + std::to_string(port);
+    char id[32];
+    std::snprintf(id, sizeof id, "sgr-%017u", port);
+    rule.id = id;
     rule.proto.number = 17;
     rule.ports = {port, port};
     rule.peer = *Cidr::parse("198.51.100.0/24");

@@ -1,0 +1,86 @@
+#pragma once
+
+// Edits on their way into a policy in force: each is checked against the policy and those before
+// it, and touches copies of what it changes, so that all of them count or none. Then
+//
+//   stage() ... -> compile() -> change() -> change_snapshot() -> publish -> commit()
+//
+// Cost: the groups, interfaces and entries that are touched, whatever the size of the policy; with
+// `reevaluate` or `flush` also a look at every interface. Control thread. Borrows all it is given.
+
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "control/compile/compiler.h"
+#include "control/policy/finding.h"
+#include "control/policy/policy.h"
+#include "control/policy/policy_edit.h"
+#include "control/policy/policy_places.h"
+#include "control/policy/registry.h"
+#include "lookup/policy_snapshot.h"
+#include "lookup/snapshot_change.h"
+
+namespace sluice {
+
+class StagedEdits {
+ public:
+  // A policy, what it was compiled to, and what was sealed of that; `places` are its own.
+  StagedEdits(const Policy& policy, const SnapshotInput& input, const PolicySnapshot& snapshot,
+              const PolicyPlaces& places, Registry& registry)
+      : policy_(policy), input_(input), snapshot_(snapshot), places_(places), registry_(registry) {}
+
+  // What is wrong with it becomes an error, and then nothing of the whole may be committed.
+  void stage(const PolicyEdit& edit, Findings& findings);
+
+  // After the last stage(): names become numbers, and interfaces learn whether what is remembered
+  // of their connections still counts.
+  void compile(ExistingMode mode, Generation generation);
+  // Lasts as long as this object and the policy stay as they are.
+  SnapshotChange change(Generation generation) const;
+
+  // Puts the copies in their places.
+  void commit(Policy& policy, SnapshotInput& input);
+
+ private:
+  struct StagedGroup {
+    SecurityGroup group;
+    GroupInput input;
+  };
+  struct StagedInterface {
+    Eni eni;
+    InterfaceInput input;
+  };
+  struct StagedList {
+    std::map<Cidr, PrefixListEntry> added;
+    std::set<Cidr> removed;
+  };
+
+  void stage_addition(const RuleAddition& edit, Findings& findings);
+  void stage_removal(const RuleRemoval& edit, Findings& findings);
+  void stage_member(const MemberChange& edit, Findings& findings);
+  void stage_entry(const EntryChange& edit, Findings& findings);
+  void check_peer(const SecurityGroup& group, const SecurityRule& rule, Findings& findings) const;
+  bool are_joined(const std::string& a, const std::string& b) const;
+  SecurityGroup& touch_group(std::size_t place);
+  StagedInterface& touch_interface(std::size_t place);
+  bool holds(std::size_t list, const Cidr& cidr) const;
+  std::set<GroupIndex> affected_groups() const;
+  void stamp_interfaces(ExistingMode mode, Generation generation);
+
+  const Policy& policy_;
+  const SnapshotInput& input_;
+  const PolicySnapshot& snapshot_;
+  const PolicyPlaces& places_;
+  Registry& registry_;
+  // By their places in the policy.
+  std::map<std::size_t, StagedGroup> groups_;
+  std::map<std::size_t, StagedInterface> interfaces_;
+  std::map<std::size_t, StagedList> lists_;
+  std::set<std::string> regrouped_;  // groups whose members change
+};
+
+}  // namespace sluice
