@@ -300,11 +300,12 @@ void StagedEdits::commit(Policy& policy, SnapshotInput& input) {
   for (auto& [place, staged] : lists_) {
     std::vector<PrefixListEntry>& entries = policy.prefix_lists[place].entries;
     std::vector<Cidr>& cidrs = input.prefix_lists[place].entries;
-    if (!staged.removed.empty()) {
-      std::erase_if(entries, [&](const PrefixListEntry& entry) {
-        return staged.removed.contains(entry.cidr);
+    const std::set<Cidr>& removed = staged.removed;
+    if (!removed.empty()) {
+      std::erase_if(entries, [&removed](const PrefixListEntry& entry) {
+        return removed.contains(entry.cidr);
       });
-      std::erase_if(cidrs, [&](const Cidr& cidr) { return staged.removed.contains(cidr); });
+      std::erase_if(cidrs, [&removed](const Cidr& cidr) { return removed.contains(cidr); });
     }
     for (auto& [cidr, entry] : staged.added) {
       cidrs.push_back(cidr);
