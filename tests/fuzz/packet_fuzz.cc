@@ -54,7 +54,7 @@ std::shared_ptr<const PolicySnapshot> make_policy() {
     for (Direction direction : {Direction::Ingress, Direction::Egress}) {
       RuleInput rule;
       rule.index = RuleIndex(next);
-      rule.id = "sgr-" + std::to_string(next++);
+      rule.id = "sgr-0000000000000000" + std::to_string(next++);  // 17 digits: next is below 10
       rule.direction = direction;
       rule.peer = *Cidr::parse(cidr);
       group.rules.push_back(rule);
