@@ -218,8 +218,8 @@ std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Cand
   candidate.findings = std::move(loaded.findings);
   candidate.is_broken = !loaded.policy;
   if (!loaded.policy) return error_of(candidate.findings);
-  // Before the first name gets a number: a policy that is refused must not use any up.
   if (std::optional<Error> error = check_capacity(*loaded.policy)) return error;
+  RegistryMark numbers(registry_);  // a policy that is refused must not use any up
   Result<SnapshotInput> input =
       active_ ? compile_after(active_->input, mode, *loaded.policy, registry_, kept.generation)
               : compile(*loaded.policy, registry_, kept.generation);
@@ -229,6 +229,7 @@ std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Cand
               : build_snapshot(*input);
   if (!snapshot) return snapshot.error();
   if (std::optional<Error> error = check_devices(*input, **snapshot)) return error;
+  numbers.keep();
   const Generation base = kept.generation;
   candidate.next = std::make_shared<ActivePolicy>(
       ActivePolicy{std::move(kept), std::move(*loaded.policy), std::move(*input),

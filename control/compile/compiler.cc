@@ -28,6 +28,10 @@ class Compiler {
     input.generation = generation;
     input.tracking = policy_.tracking;
     input.exempt = policy_.exempt;
+    for (const Peering& peering : policy_.peerings) {
+      peers_.emplace(peering.first.id, peering.second.id);
+      peers_.emplace(peering.second.id, peering.first.id);
+    }
     for (const Vpc& vpc : policy_.vpcs) input.vpcs.push_back(compile_vpc(vpc));
     for (const PrefixList& list : policy_.prefix_lists) {
       input.prefix_lists.push_back(compile_prefix_list(list));
@@ -58,13 +62,12 @@ class Compiler {
 
   VpcInput compile_vpc(const Vpc& vpc) {
     VpcInput input{registry_.vpcs.intern(vpc.id), compile_cidrs(vpc.cidrs), {}};
-    for (const Peering& peering : policy_.peerings) {
-      const bool is_first = peering.first.id == vpc.id;
-      if (!is_first && peering.second.id != vpc.id) continue;
-      const std::string& peer = is_first ? peering.second.id : peering.first.id;
-      require(index_.vpc(peer) != nullptr, "peering", peer);
-      input.peers.push_back(registry_.vpcs.intern(peer));
+    const auto [first, last] = peers_.equal_range(vpc.id);
+    for (auto place = first; place != last; ++place) {
+      require(index_.vpc(place->second) != nullptr, "peering", place->second);
+      input.peers.push_back(registry_.vpcs.intern(place->second));
     }
+    std::sort(input.peers.begin(), input.peers.end());
     return input;
   }
 
@@ -144,7 +147,8 @@ class Compiler {
   const Policy& policy_;
   PolicyIndex index_;
   Registry& registry_;
-  std::unordered_set<std::string> logged_;  // resources of flow logs
+  std::unordered_multimap<std::string, std::string> peers_;  // of each VPC, by name
+  std::unordered_set<std::string> logged_;                   // resources of flow logs
   std::optional<Error> error_;
 };
 

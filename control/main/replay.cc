@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -161,6 +162,34 @@ Result<Outputs> open_outputs(const ReplayOptions& options, const CaptureReader& 
   return Outputs{std::move(*verdicts), std::move(*flow_log), std::move(forwarded)};
 }
 
+// The file that the path leads to, whatever it is called; nothing for none and for stdout.
+std::optional<std::pair<dev_t, ino_t>> identity_of(const std::string& path) {
+  struct stat facts {};
+  if (path.empty() || path == "-" || ::stat(path.c_str(), &facts) != 0) return std::nullopt;
+  if (!S_ISREG(facts.st_mode)) return std::nullopt;
+  return std::pair(facts.st_dev, facts.st_ino);
+}
+
+// No file is written that is read, and none twice.
+std::optional<Error> check_files(const ReplayOptions& options) {
+  const std::array<std::string, 3> outputs = {options.verdicts, options.flow_log, options.out};
+  const auto clash = [](const std::string& a, const std::string& b) {
+    const auto identity = identity_of(a);
+    return !a.empty() && (a == b || (identity && identity == identity_of(b)));
+  };
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (const std::string& input : {options.policy, options.pcap}) {
+      if (!clash(outputs[i], input)) continue;
+      return Error{ErrorKind::Usage, "same-file", "would be read and written at once", outputs[i]};
+    }
+    for (std::size_t k = i + 1; k < outputs.size(); ++k) {
+      if (!clash(outputs[i], outputs[k])) continue;
+      return Error{ErrorKind::Usage, "same-file", "would be written twice", outputs[i]};
+    }
+  }
+  return std::nullopt;
+}
+
 void join_laws(ReplayWorker& worker, const ReplayFlowLog& log, std::vector<LogLawRow>& rows) {
   const auto& tallies = log.aggregator().tallies();
   for (const LogLaw& law : worker.law()) {
@@ -206,6 +235,8 @@ void judge_all(CaptureReader& capture, const Sealed& sealed, std::uint32_t flow_
 
 ReplayOutcome replay(const ReplayOptions& options) {
   ReplayOutcome outcome;
+  outcome.error = check_files(options);
+  if (outcome.error) return outcome;
   Registry registry;
   Result<Sealed> sealed = seal(options.policy, registry, outcome.findings);
   if (!sealed) {

@@ -7,6 +7,8 @@
 // Contract between the parts of control. Writes: the control thread only. The export thread reads
 // names under the same lock; the packet path never comes here.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -47,6 +49,13 @@ class NameTable {
     const std::lock_guard lock(mutex_);
     return names_.size();
   }
+  // Forgets the names beyond the first `size`, which nobody was told of: those of a policy that was
+  // refused.
+  void forget_beyond(std::size_t size) {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = size; i < names_.size(); ++i) numbers_.erase(names_[i]);
+    if (size < names_.size()) names_.resize(size);
+  }
 
  private:
   mutable std::mutex mutex_;
@@ -84,6 +93,34 @@ struct Registry {
   RuleGroups rule_groups;
   NameTable<AclIndex> acls;
   NameTable<PrefixListIndex> prefix_lists;
+};
+
+// Takes back the numbers that were given since it was made, unless they are kept. Control thread.
+class RegistryMark {
+ public:
+  explicit RegistryMark(Registry& registry)
+      : registry_(registry), sizes_{registry.interfaces.size(),  registry.vpcs.size(),
+                                    registry.subnets.size(),     registry.groups.size(),
+                                    registry.rules.size(),       registry.acls.size(),
+                                    registry.prefix_lists.size()} {}
+  ~RegistryMark() {
+    if (is_kept_) return;
+    registry_.interfaces.forget_beyond(sizes_[0]);
+    registry_.vpcs.forget_beyond(sizes_[1]);
+    registry_.subnets.forget_beyond(sizes_[2]);
+    registry_.groups.forget_beyond(sizes_[3]);
+    registry_.rules.forget_beyond(sizes_[4]);
+    registry_.acls.forget_beyond(sizes_[5]);
+    registry_.prefix_lists.forget_beyond(sizes_[6]);
+  }
+  RegistryMark(const RegistryMark&) = delete;
+  RegistryMark& operator=(const RegistryMark&) = delete;
+  void keep() { is_kept_ = true; }
+
+ private:
+  Registry& registry_;
+  std::array<std::size_t, 7> sizes_;
+  bool is_kept_ = false;
 };
 
 }  // namespace sluice

@@ -124,7 +124,8 @@ Result<FlowFilter> read_filter(const nlohmann::json& params, const Registry& reg
   if (const auto name = text_of(params, "interface")) {
     filter.interface = registry.interfaces.find(*name);
     if (!filter.interface) {
-      return usage("unknown-interface", "no policy named an interface '" + *name + "'");
+      return Error{ErrorKind::Failed, "unknown-interface",
+                   "no policy named an interface '" + *name + "'", ""};
     }
   }
   if (std::optional<Error> error = read_ends(params, filter)) return *error;

@@ -121,7 +121,7 @@ constexpr std::array kStreamStop = {
 constexpr std::array kRequests = std::to_array<RequestRow>({
     {"hello", Effect::Reads, {}, "product, version, protocol and generation"},
     {"rpc.list", Effect::Reads, {}, "this table"},
-    {"policy.check", Effect::Reads, kPolicyCheck, "says what is wrong with a policy"},
+    {"policy.check", Effect::Works, kPolicyCheck, "says what is wrong with a policy"},
     {"policy.apply", Effect::Changes, kPolicyApply,
      "enforces a policy; returns when every worker does"},
     {"policy.edit", Effect::Changes, kPolicyEdit, "changes parts of the policy in force"},
@@ -236,6 +236,8 @@ std::string_view name_of(Effect effect) {
   switch (effect) {
     case Effect::Reads:
       return "reads";
+    case Effect::Works:
+      return "works";
     case Effect::Changes:
       return "changes";
     case Effect::Streams:

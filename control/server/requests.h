@@ -38,6 +38,7 @@ struct ParamRow {
 
 enum class Effect : std::uint8_t {
   Reads,    // the monitor socket takes it too
+  Works,    // changes nothing, but works through a document: the monitor socket refuses it
   Changes,  // the monitor socket refuses it
   Streams,  // reads; the answer is followed by notifications
 };

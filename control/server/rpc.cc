@@ -80,11 +80,12 @@ OrderedJson answer_request(const Json& request, const Caller& caller, RequestHan
   if (const std::optional<Error> error = check_params(*row, params)) {
     return refusal(std::move(id), kInvalidParams, error->code, error->sentence);
   }
-  if (row->effect == Effect::Changes && caller.peer.is_monitor) {
-    return answer_error(
-        std::move(id),
-        Answer::failed({ErrorKind::Failed, "read-only",
-                        method + " changes something; this is the monitor socket", ""}));
+  const bool may_monitor = row->effect == Effect::Reads || row->effect == Effect::Streams;
+  if (!may_monitor && caller.peer.is_monitor) {
+    const char* why = row->effect == Effect::Changes ? " changes something" : " is work";
+    return answer_error(std::move(id),
+                        Answer::failed({ErrorKind::Failed, "read-only",
+                                        method + why + "; this is the monitor socket", ""}));
   }
   try {
     Answer answer = handler.handle(*row, params, caller);

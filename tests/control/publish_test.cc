@@ -325,6 +325,19 @@ TEST_F(Publishing, lets_only_the_owner_read_what_is_kept) {
   EXPECT_EQ(facts.st_mode & 0777, 0700u);
 }
 
+TEST_F(Publishing, gives_no_numbers_for_a_policy_that_it_refuses) {
+  NicStatus wire;
+  wire.id = "in-1";
+  wire.role = NicRole::Inside;
+  engine.shown_nics.push_back(wire);
+  const std::size_t before = registry.interfaces.size();
+  ASSERT_TRUE(apply(std::string(kWebPolicy) + std::string(kSecondVpc)).error);
+  EXPECT_EQ(registry.interfaces.size(), before);
+  EXPECT_FALSE(registry.groups.find("sg-web"));
+  ASSERT_FALSE(apply(kWebPolicy).error);
+  EXPECT_EQ(registry.interfaces.size(), before + 2);
+}
+
 TEST_F(Publishing, takes_json_as_well_as_toml) {
   const ApplyOutcome outcome = apply(R"({"vpc":[{"id":"vpc-a","cidrs":["10.0.0.0/16"]}]})");
   EXPECT_FALSE(outcome.error) << outcome.error->sentence;

@@ -323,7 +323,7 @@ TEST_F(Sockets, lists_every_error_of_a_document_with_its_place) {
 
 TEST_F(Sockets, checks_a_document_without_enforcing_it) {
   start_server();
-  RawClient client(monitor());
+  RawClient client(socket());
   const nlohmann::json good = client.call("policy.check", {{"document", std::string(kWebPolicy)}});
   EXPECT_EQ(good["result"]["exit"], 0);
   EXPECT_TRUE(good["result"]["errors"].empty());

@@ -1,5 +1,10 @@
 #include "control/main/replay.h"
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
 #include <gtest/gtest.h>
 
 #include "tests/replay/capture_builder.h"
@@ -17,6 +22,28 @@ Bytes dns_query(std::uint16_t port = 40000) {
 }
 Bytes dns_answer(std::uint16_t port = 40000) {
   return ethernet(ipv4("10.0.1.10", "198.51.100.7", Proto::Udp, udp(53, port)));
+}
+
+TEST(ReplayFiles, are_never_read_and_written_at_once) {
+  const std::string folder = testing::TempDir() + "replay-files-" + std::to_string(::getpid());
+  std::filesystem::create_directory(folder);
+  const std::string pcap = folder + "/in.pcap";
+  std::ofstream(pcap) << "precious";
+  std::filesystem::create_hard_link(pcap, folder + "/other.pcap");
+  ReplayOptions options;
+  options.policy = folder + "/policy.toml";
+  options.pcap = pcap;
+  for (const std::string& out : {pcap, folder + "/other.pcap", options.policy}) {
+    options.out = out;
+    const ReplayOutcome outcome = replay(options);
+    ASSERT_TRUE(outcome.error.has_value());
+    EXPECT_EQ(outcome.error->code, "same-file");
+    EXPECT_EQ(outcome.error->kind, ErrorKind::Usage);
+  }
+  options.out = options.verdicts = folder + "/new";
+  EXPECT_EQ(replay(options).error->code, "same-file") << "two outputs";
+  EXPECT_EQ(std::filesystem::file_size(pcap), 8u);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(ReplayTest, writes_the_verdict_line_of_the_specification) {
