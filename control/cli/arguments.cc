@@ -67,10 +67,20 @@ class ArgumentParser {
     }
     if (out_.command->operand_params.empty()) {
       out_.operand = word;
-    } else {
-      out_.params[std::string(out_.command->operand_params[operand_count_])] = word;
+      ++operand_count_;
+      return std::nullopt;
     }
-    ++operand_count_;
+    return take_operand(std::string(out_.command->operand_params[operand_count_++]), word);
+  }
+
+  std::optional<Error> take_operand(const std::string& name, const std::string& word) {
+    out_.params[name] = word;
+    for (const ParamRow& row : find_request(out_.command->method)->params) {
+      if (row.name != name || row.type != ParamType::Number) continue;
+      const std::optional<std::uint64_t> number = parse_number(word, std::uint64_t{1} << 53);
+      if (!number) return usage("'" + word + "' is no whole number");
+      out_.params[name] = *number;
+    }
     return std::nullopt;
   }
 
@@ -158,7 +168,8 @@ class ArgumentParser {
     }
     if (noun_.empty()) return usage("no command; 'sluicectl help' lists them");
     if (out_.command == nullptr) return usage("'" + noun_ + "' needs a verb");
-    if (operand_count_ < operand_count(*out_.command)) {
+    const bool may_be_left_out = out_.command->operand.starts_with('[');
+    if (operand_count_ < operand_count(*out_.command) && !may_be_left_out) {
       const std::string operand(out_.command->operand);
       const bool is_one = operand.find(' ') == std::string::npos;
       return usage(noun_ + " " + std::string(out_.command->verb) + " needs " +

@@ -20,6 +20,7 @@ constexpr std::array kStatsExtra = {
     ParamRow{"limit", ParamType::Number, "N", "with --watch: so many times"},
 };
 
+constexpr std::array<std::string_view, 1> kShowOperands = {"generation"};
 constexpr std::array<std::string_view, 2> kRuleAddOperands = {"group", "direction"};
 constexpr std::array<std::string_view, 1> kRuleOperands = {"rule"};
 constexpr std::array<std::string_view, 2> kMemberOperands = {"interface", "group"};
@@ -40,7 +41,7 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      "FILE",
      {},
      "changes parts of the policy in force: JSON edits, one a line; all of them or none"},
-    {"policy", "show", "policy.show", "", {}, "the policy in force"},
+    {"policy", "show", "policy.show", "[GENERATION]", {}, "the policy in force", kShowOperands},
     {"rule",
      "add",
      "rule.add",

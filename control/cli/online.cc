@@ -197,7 +197,7 @@ int run_edit(Session& session) {
 }
 
 int run_show(Session& session) {
-  nlohmann::json params = nlohmann::json::object();
+  nlohmann::json params = session.invocation.params;
   if (!session.is_json()) params["as_written"] = true;
   const Result<Reply> reply = session.call("policy.show", params);
   if (!reply) return session.fail(reply.error());

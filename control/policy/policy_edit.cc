@@ -25,14 +25,12 @@ std::optional<PolicyEdit> read_addition(const Node& node, TableReader& table, Fi
   const std::optional<std::size_t> word = table.choice("direction", kDirections);
   if (!group || !word) return std::nullopt;
   // What is left is a rule as a document has it.
-  Node::Table keys;
-  for (const Node::Entry& entry : *node.table()) {
-    const bool is_ours = entry.key == "do" || entry.key == "group" || entry.key == "direction";
-    if (!is_ours) keys.push_back(entry);
-  }
+  Node rule_node = node;
+  std::erase_if(*rule_node.table(), [](const Node::Entry& entry) {
+    return entry.key == "do" || entry.key == "group" || entry.key == "direction";
+  });
   const Direction direction = *word == 0 ? Direction::Ingress : Direction::Egress;
-  std::optional<SecurityRule> rule =
-      read_security_rule(Node(std::move(keys), node.at()), *group, direction, findings);
+  std::optional<SecurityRule> rule = read_security_rule(rule_node, *group, direction, findings);
   if (!rule || rule->canonical.empty()) return std::nullopt;
   return RuleAddition{*group, *std::move(rule)};
 }

@@ -245,6 +245,13 @@ Answer Handlers::policy_show(const Json& params, const Caller&) {
                            ""});
   }
   const KeptPolicy& kept = active->kept;
+  const auto wanted = param<std::uint64_t>(params, "generation", kept.generation.value());
+  if (wanted != kept.generation.value()) {
+    return Answer::failed({ErrorKind::Failed, "unknown-generation",
+                           "generation " + std::to_string(wanted) + " is not kept; " +
+                               std::to_string(kept.generation.value()) + " is in force",
+                           ""});
+  }
   OrderedJson result = {{"generation", kept.generation.value()},
                         {"file", kept.file},
                         {"comment", kept.comment},

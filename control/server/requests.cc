@@ -74,6 +74,8 @@ constexpr std::array kEntryRemove = {
     ParamRow{"cidr", ParamType::String, "CIDR", "the entry", false}, kExisting, kComment,
     kExpected};
 constexpr std::array kPolicyShow = {
+    ParamRow{"generation", ParamType::Number, "GENERATION",
+             "only if it is this one, the one in force", false},
     ParamRow{"as_written", ParamType::Boolean, "", "the text that was applied, comments included",
              false},
 };

@@ -241,12 +241,37 @@ TEST_F(Program, answers_a_large_batch_in_seconds) {
   EXPECT_LT(spent, std::chrono::seconds(30));
 }
 
+TEST_F(Program, changes_rules_members_and_files_of_edits) {
+  start_server();
+  ASSERT_EQ(ask({"policy", "apply", web_policy()}).status, 0);
+  const Outcome added = ask({"rule", "add", "sg-web", "ingress", "--protocol", "tcp", "--ports",
+                             "8000-8080", "--source", "198.51.100.0/24"});
+  EXPECT_EQ(added.status, 0) << added.err;
+  const std::vector<std::string> lines = lines_of(added.out);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[0].starts_with("sgr-")) << lines[0];
+  EXPECT_EQ(lines[1], "generation 2 is in force");
+  EXPECT_EQ(ask({"rule", "remove", lines[0]}).out, "generation 3 is in force\n");
+  EXPECT_EQ(ask({"rule", "remove", lines[0]}).status, 4) << "it is gone";
+  EXPECT_EQ(ask({"interface", "attach", "eni-admin", "sg-web"}).status, 0);
+  EXPECT_EQ(ask({"interface", "attach", "eni-admin"}).status, 2) << "a word is missing";
+  const std::string edits = folder.write(
+      "edits",
+      "{\"do\":\"interface.detach\",\"interface\":\"eni-admin\",\"group\":\"sg-web\"}\n"
+      "{\"do\":\"interface.attach\",\"interface\":\"eni-web\",\"group\":\"sg-admin\"}\n");
+  EXPECT_EQ(ask({"policy", "edit", edits}).out, "generation 5 is in force\n");
+  EXPECT_EQ(ask({"policy", "edit", edits}).status, 4) << "done already";
+}
+
 TEST_F(Program, applies_shows_and_lists_through_the_daemon) {
   start_server();
   const Outcome applied = ask({"policy", "apply", web_policy(), "-m", "first"});
   EXPECT_EQ(applied.status, 0) << applied.err;
   EXPECT_EQ(applied.out, "generation 1 is in force\n");
   EXPECT_EQ(ask({"policy", "show"}).out, kWebPolicy);
+  EXPECT_EQ(ask({"policy", "show", "1"}).out, kWebPolicy);
+  EXPECT_EQ(ask({"policy", "show", "9"}).status, 1) << "not kept";
+  EXPECT_EQ(ask({"policy", "show", "x"}).status, 2);
   const nlohmann::json shown = nlohmann::json::parse(ask({"-j", "policy", "show"}).out);
   EXPECT_EQ(shown["comment"], "first");
   EXPECT_EQ(shown["document"]["vpc"][0]["id"], "vpc-a");
