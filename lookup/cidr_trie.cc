@@ -332,9 +332,12 @@ class CidrTrieEditor {
     if (node->owners.load(std::memory_order_acquire) == 1) return node;
     const std::size_t content = content_size(*node);
     void* memory = take_piece(content);
-    std::memcpy(memory, static_cast<const void*>(node), content);
     auto* copy = static_cast<TrieNode*>(memory);
     new (&copy->owners) std::atomic<std::uint32_t>(1);
+    // All but the owners, whom others count meanwhile.
+    constexpr std::size_t kRest = sizeof(node->owners);
+    std::memcpy(static_cast<char*>(memory) + kRest, reinterpret_cast<const char*>(node) + kRest,
+                content - kRest);
     for_each_child(*copy, retain);
     release(node);
     return copy;

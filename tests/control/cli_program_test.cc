@@ -301,7 +301,7 @@ TEST_F(Program, applies_what_comes_through_a_pipe) {
   const Outcome outcome = ask({"-j", "policy", "apply", path});
   writer.join();
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_EQ(publisher->active()->kept.document, kWebPolicy);
+  EXPECT_EQ(ask({"policy", "show"}).out, kWebPolicy);
 }
 
 TEST(EscapeText, keeps_lines_and_tabs_and_nothing_else_that_drives_a_terminal) {
