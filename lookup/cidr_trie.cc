@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/limits.h"
 
 namespace sluice {
 
@@ -99,7 +98,7 @@ Parts::Parts(const TrieNode& node) : path(node.path()), depth(node.depth) {
     }
     for (; child_count < node.child_count; ++child_count) {
       children[child_count] = {node.tail<std::uint8_t>(layout.slots)[child_count],
-                               node.tail<TrieNode*>(layout.children)[child_count]};
+                               node.tail<TrieLink>(layout.children)[child_count].node()};
     }
     return;
   }
@@ -113,7 +112,7 @@ Parts::Parts(const TrieNode& node) : path(node.path()), depth(node.depth) {
     }
   }
   for (unsigned slot = 0; slot < 256; ++slot) {
-    if (wide.slots[slot].child != nullptr) add_child(slot, wide.slots[slot].child);
+    if (!wide.slots[slot].child.is_none()) add_child(slot, wide.slots[slot].child.node());
   }
 }
 
@@ -145,12 +144,14 @@ template <class Visit>
 void for_each_child(const TrieNode& node, Visit&& visit) {
   if (node.is_wide()) {
     for (const auto& slot : static_cast<const TrieWideNode&>(node).slots) {
-      if (slot.child != nullptr) visit(slot.child);
+      if (!slot.child.is_none()) visit(slot.child.node());
     }
     return;
   }
   const TrieListLayout layout(node);
-  for (unsigned i = 0; i < node.child_count; ++i) visit(node.tail<TrieNode*>(layout.children)[i]);
+  for (unsigned i = 0; i < node.child_count; ++i) {
+    visit(node.tail<TrieLink>(layout.children)[i].node());
+  }
 }
 
 // Relaxed: whoever copies an owner's pointer owns the node already.
@@ -194,7 +195,7 @@ void write_list(TrieNode* node, Parts& parts) {
   }
   for (unsigned i = 0; i < parts.child_count; ++i) {
     node->tail<std::uint8_t>(layout.slots)[i] = static_cast<std::uint8_t>(parts.children[i].slot);
-    node->tail<TrieNode*>(layout.children)[i] = parts.children[i].node;
+    node->tail<TrieLink>(layout.children)[i] = TrieLink(parts.children[i].node, node->depth);
   }
 }
 
@@ -202,14 +203,14 @@ void write_wide(TrieWideNode& wide, const Parts& parts) {
   wide.path_low = parts.path.low;
   wide.prefixes = parts.prefix_count;
   wide.children = parts.child_count;
-  wide.slots.fill({nullptr, kNoPrefix, kNoPrefix});
+  wide.slots.fill({TrieLink(), kNoPrefix, kNoPrefix});
   wide.shorter.fill(kNoPrefix);
   for (unsigned i = 0; i < parts.prefix_count; ++i) {
     wide.place(parts.prefixes[i].value, parts.prefixes[i].bits) = parts.prefixes[i].id;
   }
   refresh_plain(wide, 0, 0);
   for (unsigned i = 0; i < parts.child_count; ++i) {
-    wide.slots[parts.children[i].slot].child = parts.children[i].node;
+    wide.slots[parts.children[i].slot].child = TrieLink(parts.children[i].node, wide.depth);
   }
 }
 
@@ -237,8 +238,8 @@ class CidrTrieEditor {
     node = own(node);
     if (filed.depth == node->depth) return add_prefix(node, filed);
     const unsigned slot = filed.key.byte(node->depth);
-    if (TrieNode** child = child_place(*node, slot)) {
-      *child = insert(*child, filed);
+    if (TrieLink* child = child_place(*node, slot)) {
+      *child = TrieLink(insert(child->node(), filed), node->depth);
       return node;
     }
     return add_child(node, slot, lonely(filed));
@@ -249,9 +250,9 @@ class CidrTrieEditor {
     node = own(node);
     if (filed.depth == node->depth) return remove_prefix(node, filed);
     const unsigned slot = filed.key.byte(node->depth);
-    TrieNode** child = child_place(*node, slot);
-    *child = erase(*child, filed);
-    return *child == nullptr ? remove_child(node, slot) : node;
+    TrieLink* child = child_place(*node, slot);
+    *child = TrieLink(erase(child->node(), filed), node->depth);
+    return child->is_none() ? remove_child(node, slot) : node;
   }
 
   // The order makes the build a single pass: a cover comes before what it covers, and in a slot
@@ -361,15 +362,15 @@ class CidrTrieEditor {
     return seal(parts);
   }
 
-  TrieNode** child_place(TrieNode& node, unsigned slot) {
+  TrieLink* child_place(TrieNode& node, unsigned slot) {
     if (node.is_wide()) {
-      TrieNode** place = &static_cast<TrieWideNode&>(node).slots[slot].child;
-      return *place == nullptr ? nullptr : place;
+      TrieLink* place = &static_cast<TrieWideNode&>(node).slots[slot].child;
+      return place->is_none() ? nullptr : place;
     }
     const TrieListLayout layout(node);
     const std::uint64_t found =
         match_slots(node.tail<std::uint8_t>(layout.slots), node.child_count, slot);
-    return found == 0 ? nullptr : node.tail<TrieNode*>(layout.children) + std::countr_zero(found);
+    return found == 0 ? nullptr : node.tail<TrieLink>(layout.children) + std::countr_zero(found);
   }
 
   TrieNode* add_prefix(TrieNode* node, const Filed& filed) {
@@ -388,7 +389,7 @@ class CidrTrieEditor {
   TrieNode* add_child(TrieNode* node, unsigned slot, TrieNode* child) {
     if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
-      wide.slots[slot].child = child;
+      wide.slots[slot].child = TrieLink(child, wide.depth);
       ++wide.children;
       return node;
     }
@@ -413,7 +414,7 @@ class CidrTrieEditor {
   TrieNode* remove_child(TrieNode* node, unsigned slot) {
     if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
-      wide.slots[slot].child = nullptr;
+      wide.slots[slot].child = TrieLink();
       --wide.children;
       return narrow(wide);
     }
@@ -511,66 +512,6 @@ PrefixId CidrTrie::find_exact(const Cidr& cidr) const {
     node = child_of(*node, filed.key.byte(node->depth));
   }
   return kNoPrefix;
-}
-
-namespace {
-
-void take(const TrieStep& step, PrefixId& out) {
-  if (step.id != nullptr) out = *step.id;
-}
-void take(const TrieStep& step, CidrMatch& out) {
-  if (step.id != nullptr) out.longest = *step.id;
-  if (step.plain != nullptr) out.plain = *step.plain;
-}
-void clear(PrefixId& out) { out = kNoPrefix; }
-void clear(CidrMatch& out) { out = CidrMatch(); }
-
-}  // namespace
-
-// Each round takes every walk that is not over one node further. The id that a node names is read
-// one round later, so that no round waits for memory that it asked for itself.
-template <class Out>
-void CidrTrie::walk_burst(std::span<const IpAddr> addresses, std::span<Out> out) const {
-  std::array<TrieKey, kBurstMax> keys;
-  std::array<TrieStep, kBurstMax> steps;
-  std::array<std::uint8_t, kBurstMax> walking;
-  std::size_t walking_count = addresses.size();
-  for (std::size_t i = 0; i < addresses.size(); ++i) {
-    keys[i] = TrieKey::of(addresses[i]);
-    steps[i] = {nullptr, nullptr, root_};
-    clear(out[i]);
-    walking[i] = static_cast<std::uint8_t>(i);
-  }
-  while (walking_count != 0) {
-    std::size_t still_walking = 0;
-    for (std::size_t k = 0; k < walking_count; ++k) {
-      const std::size_t i = walking[k];
-      take(steps[i], out[i]);
-      const TrieNode* node = steps[i].next;
-      if (node == nullptr || !node->is_on_path(keys[i])) continue;
-      steps[i] = step_into(*node, keys[i].byte(node->depth));
-      if (steps[i].id != nullptr) prefetch_read(steps[i].id);
-      if (steps[i].next != nullptr) prefetch_node(steps[i].next);
-      walking[still_walking++] = static_cast<std::uint8_t>(i);
-    }
-    walking_count = still_walking;
-  }
-}
-
-void CidrTrie::find_burst(std::span<const IpAddr> addresses, std::span<PrefixId> out) const {
-  CHECK(addresses.size() == out.size());
-  for (std::size_t start = 0; start < addresses.size(); start += kBurstMax) {
-    const std::size_t count = std::min(kBurstMax, addresses.size() - start);
-    walk_burst(addresses.subspan(start, count), out.subspan(start, count));
-  }
-}
-
-void CidrTrie::match_burst(std::span<const IpAddr> addresses, std::span<CidrMatch> out) const {
-  CHECK(addresses.size() == out.size());
-  for (std::size_t start = 0; start < addresses.size(); start += kBurstMax) {
-    const std::size_t count = std::min(kBurstMax, addresses.size() - start);
-    walk_burst(addresses.subspan(start, count), out.subspan(start, count));
-  }
 }
 
 }  // namespace sluice

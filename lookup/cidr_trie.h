@@ -42,6 +42,11 @@ struct CidrMatch {
   PrefixId plain = kNoPrefix;
 };
 
+// How many bytes of a list a burst compares at once. widest_trie_vectors() is what this processor
+// can do; asking for more than that ends the program.
+enum class TrieVectors : std::uint8_t { Bytes16, Bytes64 };
+TrieVectors widest_trie_vectors();
+
 class CidrTrie {
  public:
   struct Entry {
@@ -106,7 +111,10 @@ class CidrTrie {
   // The same for many; all walks advance together, so that their memory is fetched in parallel.
   // out.size() must equal addresses.size().
   void find_burst(std::span<const IpAddr> addresses, std::span<PrefixId> out) const;
-  void match_burst(std::span<const IpAddr> addresses, std::span<CidrMatch> out) const;
+  void match_burst(std::span<const IpAddr> addresses, std::span<CidrMatch> out,
+                   TrieVectors vectors = widest_trie_vectors()) const;
+  // IPv4 only; addresses in host order.
+  void find_burst(std::span<const std::uint32_t> addresses, std::span<PrefixId> out) const;
 
   // Calls visit(PrefixId, unsigned length) for every prefix that covers the address, each once, the
   // shortest first.
@@ -141,9 +149,6 @@ class CidrTrie {
     std::swap(nodes_size_, other.nodes_size_);
     std::swap(family_, other.family_);
   }
-  template <class Out>
-  void walk_burst(std::span<const IpAddr> addresses, std::span<Out> out) const;
-
   TrieNode* root_ = nullptr;
   std::size_t prefix_count_ = 0;
   std::size_t node_count_ = 0;

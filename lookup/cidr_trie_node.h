@@ -18,6 +18,9 @@
 //   wide   a slot for each of the 256 values of the byte: {child, longest plain id, id of all 8
 //          bits}; and the ids of prefixes of k = 0 to 7 bits, value v at (1 << k) + (v >> (8 - k)).
 //
+// Children are links that tell the child's kind, and whether it skips bytes: a walk knows which
+// line of the child to ask for, and where to go with it, before any of its memory has come.
+//
 // Threads: what more than one owner holds is never written; counts of owners are atomic.
 
 #include <emmintrin.h>
@@ -65,6 +68,27 @@ struct TrieKey {
   }
 };
 
+struct TrieNode;
+
+// A pointer to a child, with its kind in the low bits.
+class TrieLink {
+ public:
+  TrieLink() = default;
+  // Of a child of a node of `depth`; null: none. The root is the child of a node of depth -1.
+  inline TrieLink(TrieNode* node, int depth);
+
+  bool is_none() const { return bits_ == 0; }
+  bool is_wide() const { return (bits_ & kWide) != 0; }
+  // True if its path is longer than its parent's and one byte, so that a walk may leave it.
+  bool is_skipping() const { return (bits_ & kSkipping) != 0; }
+  TrieNode* node() const { return reinterpret_cast<TrieNode*>(bits_ & ~(kWide | kSkipping)); }
+
+ private:
+  static constexpr std::uintptr_t kWide = 1;
+  static constexpr std::uintptr_t kSkipping = 2;
+  std::uintptr_t bits_ = 0;
+};
+
 struct TrieNode {
   // Dropped with release by each owner, and with acquire by the last, who frees the node.
   std::atomic<std::uint32_t> owners{1};
@@ -101,6 +125,12 @@ struct TrieNode {
 };
 static_assert(sizeof(TrieNode) == 16);
 
+TrieLink::TrieLink(TrieNode* node, int depth) : bits_(reinterpret_cast<std::uintptr_t>(node)) {
+  if (node == nullptr) return;
+  if (node->is_wide()) bits_ |= kWide;
+  if (node->depth != depth + 1) bits_ |= kSkipping;
+}
+
 // Where the parts of a list lie behind its header.
 struct TrieListLayout {
   // A match is a bit of 64, and all of them together are one less than a power of two.
@@ -120,7 +150,7 @@ struct TrieListLayout {
     slots = masks + prefixes;
     ids = (slots + child_count + 3) / 4 * 4;
     children = (ids + prefixes * sizeof(PrefixId) + 7) / 8 * 8;
-    end = children + child_count * sizeof(TrieNode*);
+    end = children + child_count * sizeof(TrieLink);
     if (end < slots + child_count + kStride) end = slots + child_count + kStride;
   }
   explicit TrieListLayout(const TrieNode& node)
@@ -129,7 +159,7 @@ struct TrieListLayout {
 
 struct TrieWideNode : TrieNode {
   struct Slot {
-    TrieNode* child;
+    TrieLink child;
     PrefixId plain;  // the longest plain prefix that ends in this node and covers the slot
     PrefixId own;    // of all 8 bits
   };
@@ -185,13 +215,13 @@ inline std::uint64_t match_slots(const std::uint8_t* slots, unsigned count, unsi
 
 // The child at `slot`, or null.
 inline const TrieNode* child_of(const TrieNode& node, unsigned slot) {
-  if (node.is_wide()) return static_cast<const TrieWideNode&>(node).slots[slot].child;
+  if (node.is_wide()) return static_cast<const TrieWideNode&>(node).slots[slot].child.node();
   if (node.child_count == 0) return nullptr;
   const TrieListLayout layout(node);
   const std::uint64_t found =
       match_slots(node.tail<std::uint8_t>(layout.slots), node.child_count, slot);
   if (found == 0) return nullptr;
-  return node.tail<TrieNode*>(layout.children)[std::countr_zero(found)];
+  return node.tail<TrieLink>(layout.children)[std::countr_zero(found)].node();
 }
 
 // The node must be on the path of the key.
@@ -199,7 +229,7 @@ inline TrieStep step_into(const TrieNode& node, unsigned slot) {
   if (node.is_wide()) {
     const TrieWideNode::Slot& found = static_cast<const TrieWideNode&>(node).slots[slot];
     const PrefixId* plain = found.plain == kNoPrefix ? nullptr : &found.plain;
-    return {found.own == kNoPrefix ? plain : &found.own, plain, found.child};
+    return {found.own == kNoPrefix ? plain : &found.own, plain, found.child.node()};
   }
   const TrieListLayout layout(node);
   TrieStep step;

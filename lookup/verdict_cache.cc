@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <vector>
 
 #include "base/check.h"
@@ -50,24 +51,18 @@ class LaneList {
   std::vector<Lane> lanes_;
 };
 
-CachedVerdict key_of(const PolicySnapshot& snapshot, const InterfaceRow& row,
-                     const Question& question, const PacketKind& packet,
-                     const RemoteClass& remote) {
-  CachedVerdict key{};
-  key.generation = snapshot.generation().value() + 1;
-  key.policy = row.policy;
-  key.prefix = remote.prefix;
-  key.owner_policy = remote.policy;
-  key.kind = static_cast<std::uint16_t>(RuleLanes::proto_of(packet) |
-                                        (question.direction == Direction::Egress ? 0x8000u : 0u) |
-                                        (packet.family == Family::Ipv6 ? 0x4000u : 0u));
-  return key;
-}
-
-bool is_of(const CachedVerdict& entry, const CachedVerdict& key) {
-  return ((entry.generation ^ key.generation) | (entry.policy ^ key.policy) |
-          (entry.prefix ^ key.prefix) | (entry.owner_policy ^ key.owner_policy) |
-          static_cast<std::uint32_t>(entry.kind ^ key.kind)) == 0;
+VerdictKey key_of(const PolicySnapshot& snapshot, const InterfaceRow& row, const Question& question,
+                  const PacketKind& packet, const RemoteClass& remote) {
+  unsigned kind = RuleLanes::proto_of(packet);
+  if (question.direction == Direction::Egress) kind |= VerdictKey::kEgress;
+  if (packet.family == Family::Ipv6) kind |= VerdictKey::kIpv6;
+  return {snapshot.generation().value() + 1,
+          row.policy,
+          remote.prefix,
+          remote.policy,
+          static_cast<std::uint16_t>(kind),
+          0,
+          0};
 }
 
 // Bit i: lane i holds the port.
@@ -90,54 +85,24 @@ GroupAnswer answer_of(const CachedVerdict& entry, const PacketKind& packet) {
   return {entry.rules[static_cast<std::size_t>(std::countr_zero(hits))], !is_untracked};
 }
 
-}  // namespace
+void clear(CachedVerdict& entry, const VerdictKey& key) {
+  entry = CachedVerdict{};
+  entry.key = key;
+  entry.lows.fill(1);  // with highs of 0: holds nothing
+  entry.rules.fill(RuleIndex());
+}
 
-// Asks the cache, and the rules where it does not know.
-class VerdictCache::Groups {
- public:
-  // `match`, where given, is what the trie says of the remote address.
-  Groups(VerdictCache& cache, const PolicySnapshot& snapshot, const CidrMatch* match)
-      : cache_(cache), snapshot_(snapshot), match_(match) {}
-  void note(const WitnessStep&) {}
-
-  GroupAnswer ask(const SnapshotTables& tables, const InterfaceRow& row, const Question& question,
-                  const PacketKind& packet) {
-    const CidrMatch match = match_ != nullptr
-                                ? *match_
-                                : tables.classes.of(packet.family).trie().match(question.remote);
-    const RemoteClass remote = class_of(tables, row, question.remote, match);
-    if (remote.has_more_owners) return ask_groups(tables, row, question, packet);
-    const CachedVerdict key = key_of(snapshot_, row, question, packet, remote);
-    CachedVerdict& entry = cache_.place_of(key);
-    if (!is_of(entry, key)) {
-      entry = key;
-      cache_.fill(tables, row, question, packet, entry);
-    }
-    if (entry.lane_count == CachedVerdict::kUnkept) {
-      return ask_groups(tables, row, question, packet);
-    }
-    return answer_of(entry, packet);
-  }
-
- private:
-  VerdictCache& cache_;
-  const PolicySnapshot& snapshot_;
-  const CidrMatch* match_;
-};
-
-VerdictCache::VerdictCache() : entries_(std::make_unique<CachedVerdict[]>(kEntries)) {}
-
-CachedVerdict& VerdictCache::place_of(const CachedVerdict& key) const {
-  std::uint64_t x = (std::uint64_t{key.policy} << 32 | key.prefix) * 0x9e3779b97f4a7c15u;
-  x ^= (std::uint64_t{key.owner_policy} << 16 | key.kind) * 0xc2b2ae3d27d4eb4fu;
-  x ^= x >> 32;
-  x *= 0xbf58476d1ce4e5b9u;
-  return entries_[(x >> 40) % kEntries];
+void set_lane(CachedVerdict& entry, std::size_t i, const Lane& lane) {
+  entry.lows[i] = lane.range.low;
+  entry.highs[i] = lane.range.high;
+  entry.rules[i] = lane.rule;
+  entry.open_lanes = static_cast<std::uint8_t>(entry.open_lanes | unsigned{lane.is_open} << i);
+  entry.lane_count = static_cast<std::uint8_t>(i + 1);
 }
 
 // Off the fast way: as long as asking the rules themselves, and sorting what they say.
-void VerdictCache::fill(const SnapshotTables& tables, const InterfaceRow& row,
-                        const Question& question, const PacketKind& packet, CachedVerdict& entry) {
+void fill(const SnapshotTables& tables, const InterfaceRow& row, const Question& question,
+          const PacketKind& packet, CachedVerdict& entry) {
   const std::uint16_t proto = RuleLanes::proto_of(packet);
   LaneList list;
   const RemotePeers peers(tables, row, question.direction, question.remote);
@@ -151,30 +116,91 @@ void VerdictCache::fill(const SnapshotTables& tables, const InterfaceRow& row,
     }
   });
   const std::vector<Lane>& lanes = list.settle();
-  entry.lows.fill(1);  // holds nothing
-  entry.highs.fill(0);
-  entry.rules.fill(RuleIndex());
   if (lanes.size() > CachedVerdict::kLanes) {
-    entry.lane_count = CachedVerdict::kUnkept;
+    entry.lane_count = CachedVerdict::kTooMany;
     return;
   }
-  entry.lane_count = static_cast<std::uint8_t>(lanes.size());
-  for (std::size_t i = 0; i < lanes.size(); ++i) {
-    entry.lows[i] = lanes[i].range.low;
-    entry.highs[i] = lanes[i].range.high;
-    entry.rules[i] = lanes[i].rule;
-    entry.open_lanes =
-        static_cast<std::uint8_t>(entry.open_lanes | unsigned{lanes[i].is_open} << i);
-  }
+  for (std::size_t i = 0; i < lanes.size(); ++i) set_lane(entry, i, lanes[i]);
   for_each_reply_rule(tables, row, question.direction, packet.family, question.proto,
                       [&](RuleIndex) { entry.has_reply = 1; });
 }
 
+// What the rules themselves say of one port. Untracked is kept as an open lane with a reply.
+void fill_one_port(const GroupAnswer& answer, const PacketKind& packet, CachedVerdict& entry) {
+  if (answer.rule.is_none()) return;
+  set_lane(entry, 0, {{}, {packet.port, packet.port}, answer.rule, !answer.tracked});
+  entry.has_reply = answer.tracked ? 0 : 1;
+}
+
+}  // namespace
+
+// Asks the cache, and the rules where it does not know.
+class VerdictCache::Groups {
+ public:
+  // Finds the entry and asks for its memory. `match` is what the trie says of the remote address.
+  Groups(VerdictCache& cache, const PolicySnapshot& snapshot, const Question& question,
+         const CidrMatch& match)
+      : cache_(cache) {
+    const InterfaceRow* row = snapshot.find_interface(question.eni);
+    CHECK(row != nullptr);
+    const PacketKind packet{question.remote.family(), question.proto, question.port};
+    const RemoteClass remote = class_of(snapshot.tables(), *row, question.remote, match);
+    if (remote.has_more_owners) return;
+    key_ = key_of(snapshot, *row, question, packet, remote);
+    entry_ = &cache.place_of(key_);
+    prefetch_read(entry_);
+    prefetch_read(&entry_->rules);
+  }
+  void note(const WitnessStep&) {}
+
+  GroupAnswer ask(const SnapshotTables& tables, const InterfaceRow& row, const Question& question,
+                  const PacketKind& packet) {
+    if (entry_ == nullptr) return ask_groups(tables, row, question, packet);
+    if (entry_->key != key_) {
+      clear(*entry_, key_);
+      fill(tables, row, question, packet, *entry_);
+    }
+    if (entry_->lane_count != CachedVerdict::kTooMany) return answer_of(*entry_, packet);
+    return ask_one_port(tables, row, question, packet);
+  }
+
+ private:
+  GroupAnswer ask_one_port(const SnapshotTables& tables, const InterfaceRow& row,
+                           const Question& question, const PacketKind& packet) {
+    VerdictKey key = key_;
+    key.kind |= VerdictKey::kOnePort;
+    key.port = packet.port;
+    CachedVerdict& entry = cache_.place_of(key);
+    if (entry.key == key) return answer_of(entry, packet);
+    const GroupAnswer answer = ask_groups(tables, row, question, packet);
+    clear(entry, key);
+    fill_one_port(answer, packet, entry);
+    return answer;
+  }
+
+  VerdictCache& cache_;
+  VerdictKey key_;
+  CachedVerdict* entry_ = nullptr;  // none: such questions are not kept
+};
+
+VerdictCache::VerdictCache() : entries_(std::make_unique<CachedVerdict[]>(kEntries)) {}
+
+CachedVerdict& VerdictCache::place_of(const VerdictKey& key) const {
+  std::uint64_t x = (std::uint64_t{key.policy} << 32 | key.prefix) * 0x9e3779b97f4a7c15u;
+  x ^= (std::uint64_t{key.owner_policy} << 32 | std::uint64_t{key.kind} << 16 | key.port) *
+       0xc2b2ae3d27d4eb4fu;
+  x ^= x >> 32;
+  x *= 0xbf58476d1ce4e5b9u;
+  return entries_[(x >> 40) % kEntries];
+}
+
 Decision VerdictCache::decide(const PolicySnapshot& snapshot, const Question& question) {
-  Groups groups(*this, snapshot, nullptr);
+  const CidrTrie& trie = snapshot.tables().classes.of(question.remote.family()).trie();
+  Groups groups(*this, snapshot, question, trie.match(question.remote));
   return Judge(snapshot, question, groups).decide();
 }
 
+// In steps, each for all questions: walk the trie, find the entries, judge.
 void VerdictCache::decide_burst(const PolicySnapshot& snapshot, std::span<const Question> questions,
                                 std::span<Decision> decisions) {
   CHECK(questions.size() == decisions.size() && questions.size() <= kBurstMax);
@@ -192,10 +218,12 @@ void VerdictCache::decide_burst(const PolicySnapshot& snapshot, std::span<const 
     const SnapshotTables& tables = snapshot.tables();
     tables.classes.of(family).trie().match_burst(std::span(addresses).first(count),
                                                  std::span(matches).first(count));
+    std::array<std::optional<Groups>, kBurstMax> groups;
     for (std::size_t k = 0; k < count; ++k) {
-      const Question& question = questions[places[k]];
-      Groups groups(*this, snapshot, &matches[k]);
-      decisions[places[k]] = Judge(snapshot, question, groups).decide();
+      groups[k].emplace(*this, snapshot, questions[places[k]], matches[k]);
+    }
+    for (std::size_t k = 0; k < count; ++k) {
+      decisions[places[k]] = Judge(snapshot, questions[places[k]], *groups[k]).decide();
     }
   }
 }

@@ -89,7 +89,7 @@ TEST(VerdictCache, is_empty_for_the_next_generation) {
   EXPECT_EQ(cache.decide(*policy.seal(), question).verdict, Verdict::Drop);
 }
 
-TEST(VerdictCache, asks_the_long_way_where_rules_take_more_lanes_than_it_has) {
+TEST(VerdictCache, keeps_each_port_by_itself_where_rules_take_more_lanes_than_an_entry_has) {
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();
   std::vector<RuleIndex> rules;
@@ -97,10 +97,33 @@ TEST(VerdictCache, asks_the_long_way_where_rules_take_more_lanes_than_it_has) {
     rules.push_back(policy.allow_in(own, 6, {2 * i, 2 * i}, "0.0.0.0/0"));
   const auto snapshot = policy.seal();
   VerdictCache cache;
-  for (std::uint16_t port = 0; port < 80; ++port) {
-    const Decision decision =
-        cache.decide(*snapshot, SmallPolicy::packet_in(Proto::Tcp, port, "192.0.2.1"));
-    ASSERT_EQ(decision.rule, port % 2 == 0 ? rules[port / 2] : RuleIndex()) << port;
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint16_t port = 0; port < 80; ++port) {
+      const Decision decision =
+          cache.decide(*snapshot, SmallPolicy::packet_in(Proto::Tcp, port, "192.0.2.1"));
+      ASSERT_EQ(decision.rule, port % 2 == 0 ? rules[port / 2] : RuleIndex()) << port;
+    }
+  }
+}
+
+TEST(VerdictCache, keeps_what_is_untracked_by_ports_too) {
+  // CT-4: untracked where the peer is every address and all replies are allowed.
+  SmallPolicy policy;
+  const GroupIndex own = policy.add_own_group();
+  policy.allow_out(own, -1, {}, "0.0.0.0/0");
+  for (int i = 0; i < 20; ++i) {
+    policy.allow_in(own, 6, {2 * i, 2 * i}, i % 2 == 0 ? "0.0.0.0/0" : "192.0.2.0/24");
+  }
+  const auto snapshot = policy.seal();
+  VerdictCache cache;
+  for (int round = 0; round < 2; ++round) {
+    for (std::uint16_t i = 0; i < 20; ++i) {
+      const Decision decision = cache.decide(
+          *snapshot,
+          SmallPolicy::packet_in(Proto::Tcp, static_cast<std::uint16_t>(2 * i), "192.0.2.1"));
+      ASSERT_EQ(decision.verdict, Verdict::Accept);
+      ASSERT_EQ(decision.tracked, i % 2 == 1) << i;
+    }
   }
 }
 
