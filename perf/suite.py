@@ -26,7 +26,6 @@ NOT_RUN = [
     "time until one changed rule is in force everywhere",
     "flow logs on beside flow logs off",
     "memory per tracked connection",
-    "the real routing table of 2010",
 ]
 
 

@@ -19,6 +19,7 @@ import report  # noqa: E402
 import suite  # noqa: E402
 from end_to_end import child, throughput, window  # noqa: E402
 from end_to_end.appliance import Appliance  # noqa: E402
+from lookup import prefix_files  # noqa: E402
 from traffic import established_flows  # noqa: E402
 
 
@@ -158,6 +159,16 @@ class Measuring(unittest.TestCase):
         document = {"benchmarks": [run("a", "iteration", 2e6), run("a", "aggregate", 9e6),
                                    run("b", "iteration", 3e6)]}
         self.assertEqual(micro.samples(document, "a", "items_per_second"), [2.0])
+
+    def test_of_a_peers_ways_the_best_counts(self):
+        self.assertEqual(micro.best([[1.0, 9.0, 1.0], [], [2.0, 2.0, 2.0]]), [2.0, 2.0, 2.0])
+        self.assertEqual(micro.best([[], []]), [])
+
+    def test_missing_data_is_a_note_and_not_a_number(self):
+        with tempfile.TemporaryDirectory() as directory:
+            problem = prefix_files.write(
+                lambda folder: prefix_files.aws_ranges(Path(directory)), Path(directory) / "x")
+            self.assertIn("No such file", problem)
 
     def test_a_missing_program_is_a_note_and_not_a_number(self):
         with tempfile.TemporaryDirectory() as directory:

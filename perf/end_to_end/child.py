@@ -32,13 +32,14 @@ def _prepare():
 class Child:
     """Both outputs go to a file; stdin is a pipe where asked for."""
 
-    def __init__(self, command, log, wants_stdin=False):
+    def __init__(self, command, log, environment=None, wants_stdin=False):
         self.name = os.path.basename(command[0])
         self.log = Path(log)
         with open(log, "wb") as sink:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE if wants_stdin else subprocess.DEVNULL,
-                stdout=sink, stderr=sink, preexec_fn=_prepare, start_new_session=True)
+                stdout=sink, stderr=sink, env=environment, preexec_fn=_prepare,
+                start_new_session=True)
 
     @property
     def pid(self):

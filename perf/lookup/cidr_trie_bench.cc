@@ -1,196 +1,248 @@
-// CidrTrie beside rte_lpm and rte_fib (DIR-24-8) on the same prefixes and addresses.
-//
-// The prefixes are drawn with the lengths of today's Internet table (six in ten are /24). Two
-// streams of addresses: uniform over the space, and biased (inside a random prefix of the table).
-// "full" is 900,000 prefixes, "tiny" 2,000 for the test run.
+// CidrTrie beside rte_lpm and rte_fib (DIR-24-8, every way of its lookup) on the same prefixes and
+// addresses of IPv4; see routes.h. Memory is what each holds, as its allocator counts it.
 
 #include <benchmark/benchmark.h>
 #include <rte_fib.h>
 #include <rte_lpm.h>
 
-#include <algorithm>
 #include <array>
 #include <memory>
-#include <random>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "lookup/cidr_trie.h"
 #include "perf/lookup/dpdk_memory.h"
+#include "perf/lookup/routes.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::size_t kTiny = 2'000;
-constexpr std::size_t kFull = 900'000;
-constexpr std::size_t kBulk = 32;
-constexpr std::size_t kAddresses = 1u << 20;
+constexpr std::uint32_t kTbl8Max = 8192;
 
-std::vector<Cidr> internet_table(std::size_t count) {
-  std::mt19937_64 random(2026);
-  std::vector<Cidr> table;
-  while (table.size() < count) {
-    for (std::size_t i = table.size(); i < count + count / 50; ++i) {
-      const std::uint64_t roll = random() % 100;
-      const std::uint8_t length = roll < 60   ? 24
-                                  : roll < 82 ? static_cast<std::uint8_t>(22 + random() % 2)
-                                  : roll < 99 ? static_cast<std::uint8_t>(16 + random() % 6)
-                                              : static_cast<std::uint8_t>(9 + random() % 7);
-      const auto top = static_cast<std::uint32_t>(1 + random() % 222);
-      const auto rest = static_cast<std::uint32_t>(random()) & 0xffffffu;
-      table.emplace_back(IpAddr::v4(top << 24 | rest), length);
-    }
-    std::sort(table.begin(), table.end());
-    table.erase(std::unique(table.begin(), table.end()), table.end());
-  }
-  while (table.size() > count) {
-    table[random() % table.size()] = table.back();
-    table.pop_back();
-  }
-  std::sort(table.begin(), table.end());
-  return table;
+const std::vector<Cidr>& prefixes_of(Table table) {
+  return routes_of(Family::Ipv4, table).prefixes;
 }
 
-struct Tables {
-  std::vector<Cidr> prefixes;
-  CidrTrie trie;
-  std::vector<std::uint32_t> uniform;
-  std::vector<std::uint32_t> biased;
-
-  explicit Tables(std::size_t count)
-      : prefixes(internet_table(count)), trie(Family::Ipv4, prefixes) {
-    std::mt19937_64 random(7);
-    for (std::size_t i = 0; i < kAddresses; ++i) {
-      uniform.push_back(static_cast<std::uint32_t>(random()));
-      const Cidr& cidr = prefixes[random() % prefixes.size()];
-      const std::uint32_t host =
-          static_cast<std::uint32_t>(random()) & (0xffffffffu >> cidr.length());
-      biased.push_back(cidr.address().v4_value() | host);
-    }
-  }
-};
-
-const Tables& tables_of(std::size_t count) {
-  static std::unique_ptr<Tables> tables;
-  if (tables == nullptr || tables->prefixes.size() != count) {
-    tables = std::make_unique<Tables>(count);
-  }
-  return *tables;
+// The stream in host order, as all three take it.
+const std::vector<std::uint32_t>& addresses_of(Table table, Stream stream) {
+  static std::vector<std::uint32_t> held;
+  static const Routes* held_routes = nullptr;
+  static Stream held_stream;
+  const Routes& routes = routes_of(Family::Ipv4, table);
+  if (held_routes == &routes && held_stream == stream) return held;
+  held.clear();
+  for (const IpAddr& address : routes.addresses(stream)) held.push_back(address.v4_value());
+  held_routes = &routes;
+  held_stream = stream;
+  return held;
 }
 
-enum class Stream { Uniform, Biased };
-
-const std::vector<std::uint32_t>& addresses_of(const Tables& tables, Stream stream) {
-  return stream == Stream::Uniform ? tables.uniform : tables.biased;
-}
-
-void bench_trie(benchmark::State& state, std::size_t count, Stream stream) {
-  const Tables& tables = tables_of(count);
-  std::vector<IpAddr> addresses;
-  for (const std::uint32_t address : addresses_of(tables, stream)) {
-    addresses.push_back(IpAddr::v4(address));
-  }
-  std::array<PrefixId, kBulk> found;
+// Calls lookup(addresses of one bulk) until the time is over.
+template <class Lookup>
+void run(benchmark::State& state, Table table, Stream stream, std::size_t memory, Lookup lookup) {
+  const std::vector<std::uint32_t>& addresses = addresses_of(table, stream);
   std::size_t at = 0;
   for (auto _ : state) {
-    tables.trie.find_burst(std::span(addresses).subspan(at, kBulk), found);
-    benchmark::DoNotOptimize(found);
+    lookup(addresses.data() + at);
     at = (at + kBulk) % kAddresses;
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBulk));
-  state.counters["MiB"] = static_cast<double>(tables.trie.size()) / (1 << 20);
+  state.counters["MiB"] = static_cast<double>(memory) / (1 << 20);
 }
 
-rte_lpm* lpm_of(std::size_t count) {
-  static rte_lpm* lpm = nullptr;
-  static std::size_t lpm_count = 0;
-  start_dpdk_memory();
-  if (lpm_count == count) return lpm;
-  rte_lpm_free(lpm);
-  const rte_lpm_config config{static_cast<std::uint32_t>(count), 4096, 0};
-  lpm = rte_lpm_create("bench", -1, &config);
-  CHECK(lpm != nullptr);
-  for (const Cidr& cidr : tables_of(count).prefixes) {
-    CHECK(rte_lpm_add(lpm, cidr.address().v4_value(), cidr.length(), 1) == 0);
+bool is_missing(benchmark::State& state, Table table) {
+  if (!prefixes_of(table).empty()) return false;
+  state.SkipWithError("SLUICE_PREFIXES names no file with IPv4 prefixes");
+  return true;
+}
+
+void bench_trie(benchmark::State& state, Table table, Stream stream) {
+  if (is_missing(state, table)) return;
+  static std::unique_ptr<CidrTrie> trie;
+  static Table held;
+  if (trie == nullptr || held != table) {
+    trie = std::make_unique<CidrTrie>(Family::Ipv4, std::span<const Cidr>(prefixes_of(table)));
+    held = table;
   }
-  lpm_count = count;
+  std::array<PrefixId, kBulk> found;
+  run(state, table, stream, trie->size(), [&](const std::uint32_t* addresses) {
+    trie->find_burst(std::span(addresses, kBulk), found);
+    benchmark::DoNotOptimize(found);
+  });
+}
+
+struct Lpm {
+  rte_lpm* table = nullptr;
+  std::size_t memory = 0;
+};
+
+const Lpm& lpm_of(Table table) {
+  static Lpm lpm;
+  static Table held;
+  start_dpdk_memory();
+  if (lpm.table != nullptr && held == table) return lpm;
+  rte_lpm_free(lpm.table);
+  const std::size_t before = dpdk_memory_in_use();
+  const std::vector<Cidr>& prefixes = prefixes_of(table);
+  const rte_lpm_config config{static_cast<std::uint32_t>(prefixes.size()), kTbl8Max, 0};
+  lpm.table = rte_lpm_create("bench", -1, &config);
+  CHECK(lpm.table != nullptr);
+  std::uint32_t next_hop = 0;
+  for (const Cidr& cidr : prefixes) {
+    if (cidr.length() == 0) continue;  // rte_lpm has none of that length
+    CHECK(rte_lpm_add(lpm.table, cidr.address().v4_value(), cidr.length(), next_hop++ & 0xffffff) ==
+          0);
+  }
+  lpm.memory = dpdk_memory_in_use() - before;
+  held = table;
   return lpm;
 }
 
-void bench_lpm(benchmark::State& state, std::size_t count, Stream stream) {
-  const Tables& tables = tables_of(count);
-  const rte_lpm* lpm = lpm_of(count);
-  const std::vector<std::uint32_t>& addresses = addresses_of(tables, stream);
+void bench_lpm(benchmark::State& state, Table table, Stream stream) {
+  if (is_missing(state, table)) return;
+  const Lpm& lpm = lpm_of(table);
   std::array<std::uint32_t, kBulk> found;
-  std::size_t at = 0;
-  for (auto _ : state) {
-    rte_lpm_lookup_bulk(lpm, addresses.data() + at, found.data(), kBulk);
+  run(state, table, stream, lpm.memory, [&](const std::uint32_t* addresses) {
+    rte_lpm_lookup_bulk(lpm.table, addresses, found.data(), kBulk);
     benchmark::DoNotOptimize(found);
-    at = (at + kBulk) % kAddresses;
-  }
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBulk));
-  state.counters["MiB"] = 64;  // the first-level table alone: 2^24 entries of 4 bytes
+  });
 }
 
-rte_fib* fib_of(std::size_t count) {
-  static rte_fib* fib = nullptr;
-  static std::size_t fib_count = 0;
-  start_dpdk_memory();
-  if (fib_count == count) return fib;
-  rte_fib_free(fib);
+struct Fib {
+  rte_fib* table = nullptr;
+  std::size_t memory = 0;
+};
+
+rte_fib* make_fib(const char* name, const std::vector<Cidr>& prefixes) {
   rte_fib_conf config{};
   config.type = RTE_FIB_DIR24_8;
   config.default_nh = 0;
-  config.max_routes = static_cast<int>(count);
+  config.max_routes = static_cast<int>(prefixes.size()) + 1;
   config.dir24_8.nh_sz = RTE_FIB_DIR24_8_4B;
-  config.dir24_8.num_tbl8 = 4096;
-  fib = rte_fib_create("bench", -1, &config);
+  config.dir24_8.num_tbl8 = kTbl8Max;
+  rte_fib* fib = rte_fib_create(name, -1, &config);
   CHECK(fib != nullptr);
-  for (const Cidr& cidr : tables_of(count).prefixes) {
-    CHECK(rte_fib_add(fib, cidr.address().v4_value(), cidr.length(), 1) == 0);
+  std::uint64_t next_hop = 0;
+  for (const Cidr& cidr : prefixes) {
+    CHECK(rte_fib_add(fib, cidr.address().v4_value(), cidr.length(), next_hop++) == 0);
   }
-  rte_fib_select_lookup(fib, RTE_FIB_LOOKUP_DEFAULT);
-  fib_count = count;
   return fib;
 }
 
-void bench_fib(benchmark::State& state, std::size_t count, Stream stream) {
-  const Tables& tables = tables_of(count);
-  rte_fib* fib = fib_of(count);
-  std::vector<std::uint32_t> addresses = addresses_of(tables, stream);
-  std::array<std::uint64_t, kBulk> found;
-  std::size_t at = 0;
-  for (auto _ : state) {
-    rte_fib_lookup_bulk(fib, addresses.data() + at, found.data(), kBulk);
-    benchmark::DoNotOptimize(found);
-    at = (at + kBulk) % kAddresses;
-  }
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kBulk));
-  state.counters["MiB"] = 64;
+const Fib& fib_of(Table table) {
+  static Fib fib;
+  static Table held;
+  start_dpdk_memory();
+  if (fib.table != nullptr && held == table) return fib;
+  rte_fib_free(fib.table);
+  const std::size_t before = dpdk_memory_in_use();
+  fib.table = make_fib("lookup", prefixes_of(table));
+  fib.memory = dpdk_memory_in_use() - before;
+  held = table;
+  return fib;
 }
 
-void bench_build(benchmark::State& state, std::size_t count) {
-  const std::vector<Cidr>& prefixes = tables_of(count).prefixes;
+void bench_fib(benchmark::State& state, Table table, Stream stream, rte_fib_lookup_type type) {
+  if (is_missing(state, table)) return;
+  const Fib& fib = fib_of(table);
+  if (rte_fib_select_lookup(fib.table, type) != 0) {
+    state.SkipWithError("this processor has not the vectors that this lookup needs");
+    return;
+  }
+  std::array<std::uint64_t, kBulk> found;
+  run(state, table, stream, fib.memory, [&](const std::uint32_t* addresses) {
+    rte_fib_lookup_bulk(fib.table, const_cast<std::uint32_t*>(addresses), found.data(), kBulk);
+    benchmark::DoNotOptimize(found);
+  });
+}
+
+void build_trie(benchmark::State& state, Table table) {
+  if (is_missing(state, table)) return;
+  const std::vector<Cidr>& prefixes = prefixes_of(table);
   for (auto _ : state) {
-    const CidrTrie trie(Family::Ipv4, prefixes);
+    const CidrTrie trie(Family::Ipv4, std::span<const Cidr>(prefixes));
     benchmark::DoNotOptimize(trie.node_count());
   }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(prefixes.size()));
 }
 
-BENCHMARK_CAPTURE(bench_trie, tiny_uniform, kTiny, Stream::Uniform);
-BENCHMARK_CAPTURE(bench_lpm, tiny_uniform, kTiny, Stream::Uniform);
-BENCHMARK_CAPTURE(bench_fib, tiny_uniform, kTiny, Stream::Uniform);
-BENCHMARK_CAPTURE(bench_build, tiny, kTiny);
-BENCHMARK_CAPTURE(bench_trie, full_uniform, kFull, Stream::Uniform);
-BENCHMARK_CAPTURE(bench_fib, full_uniform, kFull, Stream::Uniform);
-BENCHMARK_CAPTURE(bench_lpm, full_uniform, kFull, Stream::Uniform);
-BENCHMARK_CAPTURE(bench_trie, full_biased, kFull, Stream::Biased);
-BENCHMARK_CAPTURE(bench_fib, full_biased, kFull, Stream::Biased);
-BENCHMARK_CAPTURE(bench_lpm, full_biased, kFull, Stream::Biased);
-BENCHMARK_CAPTURE(bench_build, full, kFull);
+void build_fib(benchmark::State& state, Table table) {
+  if (is_missing(state, table)) return;
+  start_dpdk_memory();
+  const std::vector<Cidr>& prefixes = prefixes_of(table);
+  for (auto _ : state) rte_fib_free(make_fib("build", prefixes));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(prefixes.size()));
+}
+
+// One prefix taken away and put back, each as a commit: the former trie stays as it was.
+void change_trie(benchmark::State& state, Table table) {
+  if (is_missing(state, table)) return;
+  const std::vector<Cidr>& prefixes = prefixes_of(table);
+  CidrTrie current(Family::Ipv4, std::span<const Cidr>(prefixes));
+  std::mt19937_64 random(3);
+  for (auto _ : state) {
+    const Cidr& cidr = prefixes[random() % prefixes.size()];
+    CidrTrie without(current);
+    const PrefixId id = without.erase(cidr);
+    CidrTrie with(without);
+    with.insert(cidr, id);
+    current = std::move(with);
+  }
+  state.SetItemsProcessed(state.iterations() * 2);
+}
+
+// The same, in place: readers may see a table between two.
+void change_fib(benchmark::State& state, Table table) {
+  if (is_missing(state, table)) return;
+  rte_fib* fib = fib_of(table).table;
+  const std::vector<Cidr>& prefixes = prefixes_of(table);
+  std::mt19937_64 random(3);
+  for (auto _ : state) {
+    const Cidr& cidr = prefixes[random() % prefixes.size()];
+    CHECK(rte_fib_delete(fib, cidr.address().v4_value(), cidr.length()) == 0);
+    CHECK(rte_fib_add(fib, cidr.address().v4_value(), cidr.length(), 1) == 0);
+  }
+  state.SetItemsProcessed(state.iterations() * 2);
+}
+
+constexpr struct {
+  const char* name;
+  rte_fib_lookup_type type;
+} kFibLookups[] = {{"fib_macro", RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO},
+                   {"fib_inline", RTE_FIB_LOOKUP_DIR24_8_SCALAR_INLINE},
+                   {"fib_uni", RTE_FIB_LOOKUP_DIR24_8_SCALAR_UNI},
+                   {"fib_avx512", RTE_FIB_LOOKUP_DIR24_8_VECTOR_AVX512}};
+
+// PEER/TABLE_STREAM, as in trie/full_biased.
+void register_all() {
+  for (const auto& [table, table_name] :
+       {std::pair(Table::Tiny, "tiny"), {Table::File, "file"}, {Table::Full, "full"}}) {
+    for (const auto& [stream, stream_name] : {std::pair(Stream::Uniform, "uniform"),
+                                              {Stream::Biased, "biased"},
+                                              {Stream::Zipf, "zipf"}}) {
+      const std::string end = std::string("/") + table_name + "_" + stream_name;
+      benchmark::RegisterBenchmark(("trie" + end).c_str(), bench_trie, table, stream);
+      for (const auto& lookup : kFibLookups) {
+        benchmark::RegisterBenchmark((lookup.name + end).c_str(), bench_fib, table, stream,
+                                     lookup.type);
+      }
+      benchmark::RegisterBenchmark(("lpm" + end).c_str(), bench_lpm, table, stream);
+    }
+    const std::string end = std::string("/") + table_name;
+    benchmark::RegisterBenchmark(("build_trie" + end).c_str(), build_trie, table);
+    benchmark::RegisterBenchmark(("build_fib" + end).c_str(), build_fib, table);
+    benchmark::RegisterBenchmark(("change_trie" + end).c_str(), change_trie, table);
+    benchmark::RegisterBenchmark(("change_fib" + end).c_str(), change_fib, table);
+  }
+}
 
 }  // namespace
 }  // namespace sluice
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  sluice::register_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
