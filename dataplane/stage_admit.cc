@@ -63,6 +63,23 @@ FlowState* make_flow(WorkerContext& context, Burst& burst, std::size_t i,
   return state;
 }
 
+// Is an untracked flow no longer of the untracked kind, so that this packet, which a rule of its
+// own admits, begins it anew (CT-10, vector 11)? An answer does so only where the rules admit the
+// flow too, and would track it: else it would bring one back to life whose rule is gone (vector 1).
+bool begins_anew(WorkerContext& context, const Burst& burst, std::size_t i,
+                 const FlowState& state) {
+  if (burst.direction == state.initiator()) return true;
+  if (state.has(judged_bit(state.initiator()))) return false;  // still untracked, as was found
+  if (burst.packets[i].part == FragmentPart::Follower) return false;
+  if (first_packet(tracked_packet_of(burst.facts[i], burst.direction), is_strict(context)) ==
+      FirstPacket::Never) {
+    return false;
+  }
+  const Decision first =
+      context.verdicts.decide(*context.policy, first_question_of(burst.tuples[i], state));
+  return first.verdict == Verdict::Accept && first.tracked;
+}
+
 void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
   FlowState& state = *burst.flows[i];
   const std::uint32_t generation = context.policy->generation().value();
@@ -83,8 +100,7 @@ void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
     refuse(context, burst, i, decision.reason, decision.by);
     return;
   }
-  if (is_initiator && decision.tracked) {
-    // No longer of the untracked kind (CT-10, vector 11): it begins anew.
+  if (decision.tracked && begins_anew(context, burst, i, state)) {
     forget_flow(context, burst, &state);
     admit_first(context, burst, i);
     return;

@@ -35,6 +35,30 @@ TEST(Fragments, follow_the_verdict_of_the_first) {
   EXPECT_EQ(scene.flow_count(), 1u);
 }
 
+TEST(Fragments, follow_the_verdict_of_the_network_acl_on_their_first) {  // NA-21
+  FragmentScene scene;
+  scene.allow_in(0, kUdp, 54, 54, "198.51.100.0/24");
+  scene.add_acl(0).ingress.push_back(Scene::acl_entry(100, true, kUdp, 53, 53, "0.0.0.0/0"));
+  scene.publish();
+  const Packet allowed = datagram(53, 1), refused = datagram(54, 2);
+  EXPECT_TRUE(scene.send(first_of(allowed)).passed());
+  EXPECT_TRUE(scene.send(middle_of(allowed)).passed()) << "though it has no port";
+  EXPECT_TRUE(scene.send(last_of(allowed)).passed());
+  EXPECT_EQ(scene.send(first_of(refused)).reason, DropReason::AclDeny);
+  EXPECT_EQ(scene.send(middle_of(refused)).reason, DropReason::FragmentRefused);
+  EXPECT_EQ(scene.send(last_of(refused)).reason, DropReason::FragmentRefused);
+}
+
+// It is held for its first one; no entry is ever asked about it alone.
+TEST(Fragments, without_a_first_pass_no_acl_though_an_entry_without_ports_allows_all) {  // NA-21
+  FragmentScene scene;
+  scene.add_acl(0).ingress.push_back(Scene::acl_entry(100, true, kAll, 0, 0, "0.0.0.0/0"));
+  scene.publish();
+  EXPECT_FALSE(scene.send(last_of(datagram(53, 1))).is_finished);
+  scene.wait_s(31);
+  EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentTimeout);
+}
+
 TEST(Fragments, before_their_first_are_held_and_then_judged) {
   FragmentScene scene;
   const Packet whole = datagram(53, 1);
@@ -454,8 +478,30 @@ TEST(IcmpErrors, pass_the_network_acl_only_where_it_allows_them) {
   acl.ingress.push_back(Scene::acl_entry(100, true, kTcp, 0, 65'535, "0.0.0.0/0"));
   acl.egress.push_back(Scene::acl_entry(100, true, kAll, 0, 0, "0.0.0.0/0"));
   scene.publish();
-  EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 28)).reason, DropReason::AclDeny)
-      << "NA-18";
+  const Packet too_long = ErrorScene::error(3, 4).quote(scene.reply, 28);
+  const Packet too_far = ErrorScene::error(11, 0).quote(scene.reply, 28);
+  EXPECT_EQ(scene.send(too_long).reason, DropReason::AclDeny) << "NA-18";
+  scene.policy.acls[0].ingress.push_back(Scene::acl_entry(110, true, kIcmp, 3, 4, "0.0.0.0/0"));
+  scene.publish();
+  EXPECT_EQ(scene.send(too_long).ingress.by, By::Related) << "NA-18: path MTU discovery";
+  EXPECT_EQ(scene.send(too_far).reason, DropReason::AclDeny);
+  scene.policy.acls[0].ingress.push_back(Scene::acl_entry(120, true, kIcmp, 11, 0, "0.0.0.0/0"));
+  scene.publish();
+  EXPECT_EQ(scene.send(too_far).ingress.by, By::Related) << "NA-18: traceroute";
+}
+
+TEST(IcmpErrors, of_ipv6_need_an_acl_entry_of_type_2_for_path_mtu_discovery) {
+  Scene scene(Wiring::Replay);
+  scene.allow_out(0, kUdp, 53, 53, "2001:db8::/32");
+  scene.add_acl(0).egress.push_back(Scene::acl_entry(100, true, kAll, 0, 0, "::/0"));
+  scene.publish();
+  const Packet question = Packet().ip(kWeb6, kClient6).udp(1'000, 53);
+  EXPECT_TRUE(scene.send(question).passed());
+  const Packet too_big = Packet().ip("2001:db8:9::1", kWeb6).icmp(2, 0).quote(question);
+  EXPECT_EQ(scene.send(too_big).reason, DropReason::AclDeny) << "NA-18";
+  scene.policy.acls[0].ingress.push_back(Scene::acl_entry(100, true, kIcmpv6, 2, -1, "::/0"));
+  scene.publish();
+  EXPECT_EQ(scene.send(too_big).ingress.by, By::Related);
 }
 
 }  // namespace

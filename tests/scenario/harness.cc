@@ -95,6 +95,7 @@ std::vector<NicInfo> Scene::make_nics() const {
   for (std::uint32_t i = 0; i < 3; ++i) {
     nics[i].config.role = NicRole::Interface;
     nics[i].config.interface = EniIndex(i);
+    nics[i].config.source_check = options_.source_check;
   }
   NicConfig& uplink = nics[3].config;
   uplink.role = NicRole::Uplink;

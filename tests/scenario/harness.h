@@ -78,7 +78,7 @@ struct SceneOptions {
   bool observe = true;  // false: as the appliance runs, outcomes know only what was sent
   bool publish = true;
   bool forward_unknown = false;  // of a bump
-  bool source_check = true;      // of a bump
+  bool source_check = true;      // of a bump, or of ports of interfaces
 };
 
 class Scene {
