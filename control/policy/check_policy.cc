@@ -321,6 +321,20 @@ class Checker {
     }
   }
 
+  // SG-61: the first four addresses of an IPv4 block and its last one. Where nothing is exempt they
+  // are addresses like others (SG-64).
+  bool is_reserved(const Subnet& subnet, const IpAddr& address) const {
+    if (policy_.exempt != ExemptProfile::Aws || !address.is_v4()) return false;
+    for (const PlacedCidr& block : subnet.cidrs) {
+      if (!block.cidr.contains(address)) continue;
+      const std::uint32_t base = block.cidr.address().v4_value();
+      const std::uint32_t last =
+          base | static_cast<std::uint32_t>((std::uint64_t{1} << (32 - block.cidr.length())) - 1);
+      return address.v4_value() - base < 4 || address.v4_value() == last;
+    }
+    return false;
+  }
+
   void check_addresses(const Eni& eni, const Subnet& subnet,
                        std::unordered_map<IpAddr, const EniAddress*>& taken) {
     const std::string what = "interface " + quoted(eni.id);
@@ -333,6 +347,13 @@ class Checker {
         findings_.error(each.at, "outside-subnet",
                         what + ": " + each.address.to_string() + " is not inside subnet " +
                             quoted(subnet.id) + " at " + findings_.place(subnet.at));
+      }
+      if (is_reserved(subnet, each.address)) {
+        findings_.warning(each.at, "reserved-address",
+                          what + ": AWS keeps " + each.address.to_string() + " of subnet " +
+                              quoted(subnet.id) +
+                              " for itself; with the exempt profile \"aws\" traffic with it may "
+                              "pass unfiltered");
       }
       const auto [place, is_new] = taken.try_emplace(each.address, &each);
       if (is_new) continue;

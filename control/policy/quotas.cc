@@ -10,15 +10,25 @@ namespace sluice {
 
 namespace {
 
+// How many of something AWS allows, and, where that can be raised on request, how far.
+struct Quota {
+  constexpr Quota(std::size_t most, std::size_t most_raised = 0)
+      : limit(most), raised(most_raised) {}
+  std::size_t limit;
+  std::size_t raised;  // 0: no bound of its own
+};
+
 constexpr std::size_t kGroupsMax = 2'500;              // SG-40
 constexpr std::size_t kRulesPerGroupMax = 60;          // SG-41
 constexpr std::size_t kGroupsPerInterfaceQuota = 5;    // SG-42
+constexpr std::size_t kGroupsPerInterfaceRaised = 16;  // SG-42: as far as AWS raises it
 constexpr std::size_t kRulesTimesGroupsMax = 1'000;    // SG-43
 constexpr std::size_t kPrefixListsMax = 100;           // SG-44
 constexpr std::size_t kEntriesPerListMax = 1'000;      // SG-44
 constexpr std::size_t kReferencesPerListMax = 10'000;  // SG-44
 constexpr std::size_t kAclsPerVpcMax = 200;            // NA-15
 constexpr std::size_t kAclEntriesMax = 20;             // NA-15
+constexpr std::size_t kAclEntriesRaised = 40;          // NA-15: as far as AWS raises it
 
 class QuotaCheck {
  public:
@@ -37,11 +47,17 @@ class QuotaCheck {
 
  private:
   // `sentence` holds {} where the number needed goes and ends before the number there is.
-  void compare(std::size_t needed, std::size_t limit, Position at, std::string_view code,
+  void compare(std::size_t needed, Quota quota, Position at, std::string_view code,
                std::string sentence) {
-    if (needed <= limit) return;
+    if (needed <= quota.limit) return;
     sentence.replace(sentence.find("{}"), 2, std::to_string(needed));
-    findings_.over_limit(at, code, "AWS quota: " + sentence + " " + std::to_string(limit));
+    std::string room = std::to_string(quota.limit);
+    if (quota.raised != 0 && needed > quota.raised) {
+      room = std::to_string(quota.raised) + ", however far AWS raises the quota";
+    } else if (quota.raised != 0) {
+      room += ", and for " + std::to_string(quota.raised) + " where AWS raises the quota";
+    }
+    findings_.over_limit(at, code, "AWS quota: " + sentence + " " + room);
   }
 
   // SG-45: what a rule counts for a family.
@@ -70,8 +86,8 @@ class QuotaCheck {
 
   void check_interface(const Eni& eni) {
     groups_needed_ = std::max(groups_needed_, eni.security_groups.size());
-    compare(eni.security_groups.size(), kGroupsPerInterfaceQuota, eni.groups_at,
-            "quota-groups-per-interface",
+    compare(eni.security_groups.size(), {kGroupsPerInterfaceQuota, kGroupsPerInterfaceRaised},
+            eni.groups_at, "quota-groups-per-interface",
             "interface " + quoted(eni.id) + " needs {} security groups; an interface has room for");
   }
 
@@ -110,7 +126,8 @@ class QuotaCheck {
     for (const NetworkAcl& acl : policy_.acls) {
       ++acls_of_vpc[acl.vpc];
       for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
-        compare(acl.entries(direction).size(), kAclEntriesMax, acl.at, "quota-acl-rules",
+        compare(acl.entries(direction).size(), {kAclEntriesMax, kAclEntriesRaised}, acl.at,
+                "quota-acl-rules",
                 "network_acl " + quoted(acl.id) + " needs {} " + std::string(name_of(direction)) +
                     " rules; an ACL has room for");
       }

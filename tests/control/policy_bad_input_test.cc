@@ -152,6 +152,17 @@ const Row kInterfaces[] = {
     {"address_unspecified",
      interface("addresses=['0.0.0.0']"),
      {"4:12 warning unspecified-address", "4:12 error outside-subnet"}},
+    // SG-61, only where what AWS keeps for itself is exempt.
+    {"address_of_the_router",
+     "[exempt]\nprofile='aws'\n" + interface("addresses=['10.0.1.1']"),
+     {"6:12 warning reserved-address"}},
+    {"address_of_the_block",
+     "[exempt]\nprofile='aws'\n" + interface("addresses=['10.0.1.0','10.0.1.3','10.0.1.4']"),
+     {"6:12 warning reserved-address", "6:23 warning reserved-address"}},
+    {"address_last_of_the_block",
+     "[exempt]\nprofile='aws'\n" + interface("addresses=['10.0.1.254','10.0.1.255']"),
+     {"6:25 warning reserved-address"}},
+    {"address_of_the_router_where_nothing_is_exempt", interface("addresses=['10.0.1.1']"), {}},
     {"address_taken", interface("addresses=['10.0.1.10']"), {"37:14 error duplicate-address"}},
     {"address_twice_in_itself",
      interface("addresses=['10.0.1.9','10.0.1.9']"),
@@ -318,6 +329,12 @@ const Row kRules[] = {
     {"description_long",
      ingress("{protocol='-1',source='10.0.0.0/8',description='" + std::string(256, 'a') + "'}"),
      {"4:57 error too-long"}},
+    {"description_of_255",
+     ingress("{protocol='-1',source='10.0.0.0/8',description='" + std::string(255, 'a') + "'}"),
+     {}},
+    {"description_of_every_character",
+     ingress("{protocol='-1',source='10.0.0.0/8',description='azAZ09 ._-:/()#,@[]+=;{}!$*'}"),
+     {}},
     {"description_odd",
      ingress("{protocol='-1',source='10.0.0.0/8',description='a & b'}"),
      {"4:57 warning description-characters"}},
@@ -335,6 +352,8 @@ const Row kGroups[] = {
     {"name_blank", group("name='  '"), {"4:6 error bad-name"}},
     {"name_odd", group("name='a?b'"), {"4:6 error bad-name"}},
     {"name_long", group("name='" + std::string(256, 'a') + "'"), {"4:6 error too-long"}},
+    {"name_of_255", group("name='" + std::string(255, 'a') + "'"), {}},
+    {"name_of_every_character", group("name='azAZ09 ._-:/()#,@[]+=&;{}!$*'"), {}},
     {"name_twice",
      group("name='web'\n[[security_group]]\nid='sg-y'\nvpc='vpc-a'\nname='WEB  '"),
      {"8:6 error duplicate-name"}},
@@ -384,6 +403,11 @@ const Row kLists[] = {
 };
 
 const Row kAcls[] = {
+    // NA-2: 1 to 32766.
+    {"rule_1_and_32766",
+     acl("{rule=1,action='allow',protocol='-1',cidr='::/0'},"
+         "{rule=32766,action='deny',protocol='-1',cidr='::/0'}"),
+     {}},
     {"rule_zero",
      acl("{rule=0,action='allow',protocol='-1',cidr='::/0'}"),
      {"4:16 error out-of-range"}},
@@ -399,6 +423,14 @@ const Row kAcls[] = {
      acl("{rule=1,action='deny',protocol='6',cidr='::/0'}"),
      {"4:10 error missing-key"}},
     {"cidr_missing", acl("{rule=1,action='deny',protocol='-1'}"), {"4:10 error missing-key"}},
+    // NA-12, SG-18: host bits are cut, with a note.
+    {"cidr_with_host_bits",
+     acl("{rule=1,action='deny',protocol='-1',cidr='10.9.9.9/8'}"),
+     {"4:51 note host-bits-cut"}},
+    // PL-6: neither a list nor a group.
+    {"cidr_is_a_group",
+     acl("{rule=1,action='deny',protocol='-1',cidr='sg-a'}"),
+     {"4:51 error bad-cidr"}},
     {"cidr_is_a_list",
      acl("{rule=1,action='deny',protocol='-1',cidr='pl-a'}"),
      {"4:51 error bad-cidr"}},

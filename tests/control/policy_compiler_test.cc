@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "control/compile/compiler.h"
+#include "lookup/decide.h"
+#include "lookup/snapshot_builder.h"
 #include "tests/control/policy_sample.h"
 
 namespace sluice {
@@ -121,6 +123,38 @@ TEST(Compiler, marks_the_interfaces_that_a_flow_log_covers) {
   EXPECT_EQ(logged("eni-4"), "eni-4 ");
 }
 
+// What the policy says of TCP port 80 from one address to eni-web.
+bool passes(const PolicySnapshot& snapshot, EniIndex eni, const char* source,
+            const char* destination) {
+  Question question;
+  question.eni = eni;
+  question.direction = Direction::Ingress;
+  question.proto = Proto::Tcp;
+  question.source_port = 40'000;
+  question.port = 80;
+  question.remote = *IpAddr::parse(source);
+  question.local = *IpAddr::parse(destination);
+  return decide(snapshot, question).verdict == Verdict::Accept;
+}
+
+TEST(DefaultGroup, lets_its_members_talk_to_each_other_and_to_nobody_else) {  // SG-5, SG-26
+  const LoadedPolicy loaded = load_with_base(
+      "[[interface]]\nid='eni-1'\nsubnet='subnet-a'\naddresses=['10.0.1.1','fd00::1']\n"
+      "[[interface]]\nid='eni-2'\nsubnet='subnet-a'\naddresses=['10.0.1.2','fd00::2']\n"
+      "[[interface]]\nid='eni-b'\nsubnet='subnet-b'\naddresses=['10.0.1.3']\n");
+  ASSERT_TRUE(loaded.policy) << messages_of(loaded);
+  Registry registry;
+  const Result<SnapshotInput> input = compile(*loaded.policy, registry, Generation(1));
+  ASSERT_TRUE(input);
+  const auto snapshot = *build_snapshot(*input);
+  const EniIndex first = find_interface(*input, registry, "eni-1").index;
+  EXPECT_TRUE(passes(*snapshot, first, "10.0.1.2", "10.0.1.1"));
+  EXPECT_TRUE(passes(*snapshot, first, "fd00::2", "fd00::1"));
+  EXPECT_FALSE(passes(*snapshot, first, "10.0.1.10", "10.0.1.1")) << "eni-a holds sg-a alone";
+  EXPECT_FALSE(passes(*snapshot, first, "10.0.1.3", "10.0.1.1")) << "another VPC's default group";
+  EXPECT_FALSE(passes(*snapshot, first, "192.0.2.1", "10.0.1.1"));
+}
+
 TEST(Compiler, keeps_numbers_across_policies_and_never_gives_one_twice) {
   Registry registry;
   const Result<SnapshotInput> first = compile(shop(), registry, Generation(1));
@@ -229,6 +263,18 @@ TEST(ExistingConnections, change_with_the_members_of_a_group_that_a_rule_names) 
                            policy.interfaces[1].security_groups.push_back({"sg-lb", {}});
                          }),
             (Stamps{5, 3, 2, 3}));
+}
+
+TEST(ExistingConnections, change_with_the_addresses_of_a_member) {  // SG-27
+  // sg-ssh names itself, and so does the default group of eni-db1; neither names the other.
+  const auto add_to_web = [](Policy& policy) {
+    policy.interfaces[0].addresses.push_back({*IpAddr::parse("10.0.1.11"), {}});
+  };
+  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate, add_to_web), (Stamps{5, 3, 2, 3}));
+  const auto add_to_db = [](Policy& policy) {
+    policy.interfaces[1].addresses.push_back({*IpAddr::parse("10.0.2.11"), {}});
+  };
+  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate, add_to_db), (Stamps{2, 3, 5, 3}));
 }
 
 TEST(ExistingConnections, change_with_the_groups_of_the_interface) {

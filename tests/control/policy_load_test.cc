@@ -230,6 +230,34 @@ TEST(PolicyLoad, takes_the_bounds_of_every_port_and_type) {
             "sg-x|ingress|icmpv6|128/-1|::/0\n");
 }
 
+TEST(PolicyLoad, shows_the_four_protocols_by_name_however_they_are_written) {  // SG-11
+  const LoadedPolicy loaded = load_with_base(
+      "[[security_group]]\nid='sg-x'\nvpc='vpc-a'\ningress=[\n"
+      "{protocol=6,ports=80,source='10.0.0.0/8'},\n"
+      "{protocol='17',ports=53,source='10.0.0.0/8'},\n"
+      "{protocol='1',type=8,source='10.0.0.0/8'},\n"
+      "{protocol=58,source='::/0'},\n"
+      "{protocol='all',source='::/0'}]\n");
+  ASSERT_TRUE(loaded.policy) << messages_of(loaded);
+  std::string texts;
+  for (const SecurityRule& rule : loaded.policy->groups.at(0).ingress)
+    texts += rule.canonical + "\n";
+  EXPECT_EQ(texts,
+            "sg-x|ingress|tcp|80-80|10.0.0.0/8\n"
+            "sg-x|ingress|udp|53-53|10.0.0.0/8\n"
+            "sg-x|ingress|icmp|8/-1|10.0.0.0/8\n"
+            "sg-x|ingress|icmpv6|-1/-1|::/0\n"
+            "sg-x|ingress|-1|-|::/0\n");
+}
+
+TEST(PolicyLoad, cuts_the_host_bits_of_an_acl_entry) {  // NA-12
+  const LoadedPolicy loaded = load_with_base(
+      "[[network_acl]]\nid='acl-x'\nvpc='vpc-a'\n"
+      "ingress=[{rule=1,action='deny',protocol='-1',cidr='10.9.9.9/8'}]\n");
+  ASSERT_TRUE(loaded.policy) << messages_of(loaded);
+  EXPECT_EQ(loaded.policy->acls.at(0).ingress.at(0).cidr.to_string(), "10.0.0.0/8");
+}
+
 TEST(PolicyLoad, takes_the_bounds_of_every_timer) {
   for (const std::string_view timers : {"{tcp_established=60,udp=30,udp_stream=60}",
                                         "{tcp_established=432000,udp=60,udp_stream=180}"}) {

@@ -90,6 +90,7 @@ std::vector<MatchCase> match_cases() {
       {"icmpv6_over_ipv4", kIcmpv6, kAnyType, any4, in(Proto::Icmpv6, 128 << 8, "192.0.2.1"),
        false},
       {"icmpv6_echo", kIcmpv6, {128, -1}, any6, in(Proto::Icmpv6, 128 << 8, "2001:db8::1"), true},
+      {"icmpv6_any", kIcmpv6, kAnyType, any6, in(Proto::Icmpv6, 2 << 8 | 9, "2001:db8::1"), true},
       {"icmpv6_other_type",
        kIcmpv6,
        {128, -1},
@@ -153,6 +154,20 @@ TEST_P(RuleMatch, follows_the_semantics) {
 }
 INSTANTIATE_TEST_SUITE_P(Decide, RuleMatch, testing::ValuesIn(match_cases()),
                          [](const auto& row) { return row.param.name; });
+
+TEST(Decide, never_looks_at_the_source_port) {
+  SmallPolicy policy;
+  const GroupIndex own = policy.add_own_group();
+  policy.allow_in(own, kTcp, {443, 443}, "0.0.0.0/0");
+  Question question = in(Proto::Tcp, 443, "192.0.2.1");
+  for (const std::uint16_t source_port : {0, 1, 442, 443, 65'535}) {
+    question.source_port = source_port;
+    EXPECT_TRUE(allows(policy, question)) << source_port;
+  }
+  question.source_port = 443;
+  question.port = 40'000;
+  EXPECT_FALSE(allows(policy, question));
+}
 
 // -- peers ----------------------------------------------------------------------------------------
 
@@ -327,6 +342,15 @@ SmallPolicy two_vpcs(bool is_peered, const char* second_block) {
 
 TEST(Decide, sees_members_in_a_peered_vpc) {
   EXPECT_TRUE(allows(two_vpcs(true, "10.1.0.0/24"), in(Proto::Tcp, 80, "10.1.0.20")));
+}
+
+TEST(Decide, sees_members_in_a_peered_vpc_on_egress_too) {  // SG-29
+  for (const bool is_peered : {true, false}) {
+    SmallPolicy policy = two_vpcs(is_peered, "10.1.0.0/24");
+    policy.add_rule(GroupIndex(0), Direction::Egress, kTcp, {80, 80}, GroupIndex(1));
+    EXPECT_EQ(allows(policy, out(Proto::Tcp, 80, "10.1.0.20")), is_peered);
+    EXPECT_FALSE(allows(policy, out(Proto::Tcp, 80, "10.1.0.21")));
+  }
 }
 
 TEST(Decide, does_not_see_members_in_a_vpc_that_is_not_peered) {

@@ -112,6 +112,11 @@ std::vector<LadderCase> ladder_cases() {
        in(Proto::Icmpv6, 1 << 8, "2001:db8::1"),
        false,
        32768},
+      {"ipv6_entry_and_ipv4_packet",
+       {entry(7, true, -1, kNoPorts, "::/0")},
+       in(Proto::Tcp, 22, "192.0.2.1"),
+       false,
+       32767},
       {"ipv6_block",
        {entry(7, true, 6, {22, 22}, "2001:db8::/32")},
        in(Proto::Tcp, 22, "2001:db8:ffff::1"),
@@ -161,6 +166,29 @@ TEST(NetworkAcl, is_not_asked_about_a_peer_inside_the_subnet) {
   const Decision outside = decide(*policy.seal(), in(Proto::Tcp, 80, "10.0.2.20"));
   EXPECT_EQ(outside.verdict, Verdict::Drop);
   EXPECT_EQ(outside.by, By::Acl);
+}
+
+TEST(NetworkAcl, serves_many_subnets_and_each_subnet_has_one) {  // NA-6
+  SmallPolicy policy;
+  const GroupIndex group = policy.add_own_group();
+  policy.allow_in(group, -1, kNoPorts, "0.0.0.0/0");
+  const EniIndex other = policy.add_interface(1, {"10.0.2.20"}, {group});
+  const AclIndex shared = policy.add_acl(0);
+  policy.input().subnets[1].acl = shared;
+  policy.input().acls[0].ingress = {entry(100, true, 6, {443, 443}, "0.0.0.0/0")};
+  Question to_other = in(Proto::Tcp, 443, "192.0.2.1");
+  to_other.eni = other;
+  to_other.local = *IpAddr::parse("10.0.2.20");
+  for (const Question& question : {in(Proto::Tcp, 443, "192.0.2.1"), to_other}) {
+    const Decision decision = decide(*policy.seal(), question);
+    EXPECT_EQ(decision.verdict, Verdict::Accept);
+    EXPECT_EQ(decision.acl.acl, shared);
+  }
+  // One of its own in the place of the shared one: the other subnet keeps that.
+  const AclIndex own = policy.add_acl(1);
+  EXPECT_EQ(decide(*policy.seal(), to_other).acl.acl, own);
+  EXPECT_EQ(decide(*policy.seal(), to_other).reason, DropReason::AclDeny);
+  EXPECT_EQ(decide(*policy.seal(), in(Proto::Tcp, 443, "192.0.2.1")).acl.acl, shared);
 }
 
 TEST(NetworkAcl, of_a_subnet_without_one_is_the_default_that_allows_all) {
