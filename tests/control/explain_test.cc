@@ -88,14 +88,14 @@ TEST_F(Explain, names_the_acl_entry_that_denies) {
   EXPECT_EQ(answer["acl"]["action"], "deny");
 }
 
-TEST_F(Explain, names_the_final_deny_of_each_family) {
+TEST_F(Explain, names_the_final_deny_of_each_family) {  // NA-3
   const nlohmann::ordered_json answer =
       ask({{"source", "2001:db8::1"}, {"destination", "fd00:10:0:1::10"}});
   EXPECT_EQ(answer["reason"], "acl-deny");
   EXPECT_EQ(answer["acl"]["rule"], 32'768);
 }
 
-TEST_F(Explain, asks_no_acl_of_a_neighbour_in_the_subnet) {
+TEST_F(Explain, asks_no_acl_of_a_neighbour_in_the_subnet) {  // NA-5
   const nlohmann::ordered_json answer = ask({{"source", "10.0.1.20"}, {"destination_port", 22}});
   EXPECT_EQ(answer["verdict"], "accept");
   EXPECT_TRUE(answer["acl"].is_null());
@@ -104,7 +104,7 @@ TEST_F(Explain, asks_no_acl_of_a_neighbour_in_the_subnet) {
   EXPECT_NE(steps.find("eni-admin"), std::string::npos) << steps;
 }
 
-TEST_F(Explain, asks_no_acl_on_egress_where_the_groups_refuse) {
+TEST_F(Explain, asks_no_acl_on_egress_where_the_groups_refuse) {  // NA-19
   const nlohmann::ordered_json answer =
       ask({{"direction", "egress"}, {"source", "10.0.1.10"}, {"destination", "198.51.100.7"}});
   EXPECT_EQ(answer["reason"], "no-rule");
@@ -137,7 +137,7 @@ TEST_F(Explain, asks_only_the_acl_of_an_established_flow) {
   EXPECT_EQ(ask({{"source", "192.0.2.1"}, {"state", "established"}})["reason"], "acl-deny");
 }
 
-TEST_F(Explain, drops_multicast_and_broadcast) {
+TEST_F(Explain, drops_multicast_and_broadcast) {  // SG-63
   const nlohmann::json out = {{"direction", "egress"},
                               {"source", "10.0.1.10"},
                               {"protocol", "udp"},

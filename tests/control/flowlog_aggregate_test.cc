@@ -39,7 +39,7 @@ std::vector<std::string> gaps_in(const std::vector<ClosedWindow>& windows) {
   return gaps;
 }
 
-TEST(FlowLogAggregate, sums_the_deltas_of_a_flow_into_one_record) {
+TEST(FlowLogAggregate, sums_the_deltas_of_a_flow_into_one_record) {  // FL-10
   Aggregator aggregator = aggregator_of(plan_of({log_of("fl-1", 60)}, 1));
   FlowDelta first = packets_of(0, Direction::Ingress, 605, 3);
   first.tcp_flags = LogTcpFlags::kSyn;
@@ -86,7 +86,7 @@ TEST(FlowLogAggregate, waits_for_the_slowest_worker) {
   EXPECT_EQ(records[0].packets, 2u);
 }
 
-TEST(FlowLogAggregate, joins_ten_minutes_where_the_log_asks_for_them) {
+TEST(FlowLogAggregate, joins_ten_minutes_where_the_log_asks_for_them) {  // FL-11
   Aggregator aggregator = aggregator_of(plan_of({log_of("fl-1", 600)}, 1));
   for (std::uint32_t minute = 0; minute < 10; ++minute) {
     aggregator.add(packets_of(0, Direction::Ingress, 1200 + 60 * minute, 1));
@@ -133,7 +133,7 @@ TEST(FlowLogAggregate, has_traffic_that_the_filter_left_out_for_no_gap) {
   EXPECT_TRUE(gaps_in(aggregator.take_closed()).empty());
 }
 
-TEST(FlowLogAggregate, counts_what_finds_no_room_and_writes_skipdata) {
+TEST(FlowLogAggregate, counts_what_finds_no_room_and_writes_skipdata) {  // FL-13
   AggregatorConfig config;
   config.records_max = 1;
   Aggregator aggregator = aggregator_of(plan_of({log_of("fl-1", 60)}, 1), config);

@@ -136,7 +136,7 @@ TEST_F(FlowLogExporter, writes_everything_before_it_stops) {
   EXPECT_EQ((*law)[0].logged, 2500u);
 }
 
-TEST_F(FlowLogExporter, writes_an_interval_as_soon_as_it_is_over) {
+TEST_F(FlowLogExporter, writes_an_interval_as_soon_as_it_is_over) {  // FL-30
   Exporter exporter(engine_, registry_, {});
   exporter.set_plan(plan_of({log_to(path())}, 1));
   exporter.start();
@@ -213,7 +213,7 @@ TEST_F(FlowLogExporter, counts_what_a_full_disk_lost) {
   EXPECT_EQ(exporter.stats().records_lost_sink, 1u);
 }
 
-TEST_F(FlowLogExporter, writes_skipdata_for_what_a_full_ring_lost) {
+TEST_F(FlowLogExporter, writes_skipdata_for_what_a_full_ring_lost) {  // FL-13
   Exporter exporter(engine_, registry_, {});
   exporter.set_plan(plan_of({log_to(path())}, 1));
   engine_.push(packets_of(0, Direction::Ingress, 600, 3));

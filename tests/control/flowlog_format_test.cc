@@ -58,7 +58,7 @@ class FlowLogLine : public testing::Test {
   std::vector<IpAddr> addresses_ = {address_of("172.31.16.139")};
 };
 
-TEST_F(FlowLogLine, is_the_documented_one_for_accepted_ssh) {
+TEST_F(FlowLogLine, is_the_documented_one_for_accepted_ssh) {  // FL-2
   addresses_ = {address_of("172.31.16.21")};
   FlowDelta delta = counted(seen(Direction::Ingress, "172.31.16.21", "172.31.16.139"), 20, 4249,
                             1418530010, 1418530070);
@@ -69,7 +69,7 @@ TEST_F(FlowLogLine, is_the_documented_one_for_accepted_ssh) {
             "1418530010 1418530070 ACCEPT OK\n");
 }
 
-TEST_F(FlowLogLine, shows_a_refusal_as_reject) {
+TEST_F(FlowLogLine, shows_a_refusal_as_reject) {  // FL-12
   addresses_ = {address_of("172.31.9.12")};
   FlowDelta delta = counted(seen(Direction::Ingress, "172.31.9.12", "172.31.9.69"), 20, 4249,
                             1418530010, 1418530070);
@@ -121,7 +121,7 @@ TEST_F(FlowLogLine, writes_fields_in_the_order_asked_for_and_the_highest_version
             "52.213.180.42 10.0.0.62 6 568 8 1566848875 1566848933 ACCEPT 2 OK\n");
 }
 
-TEST_F(FlowLogLine, names_rule_group_generation_and_reason) {
+TEST_F(FlowLogLine, names_rule_group_generation_and_reason) {  // FL-27
   FlowDelta delta = counted(seen(Direction::Ingress, "172.31.16.139", "10.0.0.9"), 1, 40, 60, 60);
   registry_.rules.intern("sgr-00000000000000000");
   delta.rule = registry_.rules.intern("sgr-04cb58c6a96c73fa3");

@@ -39,7 +39,7 @@ class FlowLogFile : public testing::Test {
   std::filesystem::path directory_;
 };
 
-TEST_F(FlowLogFile, appends_and_begins_with_a_header_once) {
+TEST_F(FlowLogFile, appends_and_begins_with_a_header_once) {  // FL-4
   FileSinkConfig with_header = config();
   with_header.header = "version srcaddr\n";
   {

@@ -60,6 +60,7 @@ const Row kTopLevel[] = {
     {"tracking_mode", "[tracking]\nmode='lax'\n", {"2:6 error bad-value"}},
     {"tracking_icmp_errors", "[tracking]\nicmp_errors=true\n", {"2:13 error wrong-type"}},
     {"tracking_unknown", "[tracking]\nfin=3\n", {"2:1 error unknown-key"}},
+    // CT-18: timers that are Sluice's own.
     {"tracking_syn_zero", "[tracking]\nsyn=0\n", {"2:5 error out-of-range"}},
     {"tracking_time_wait_low", "[tracking]\ntime_wait=9\n", {"2:11 error out-of-range"}},
     {"tracking_time_wait_high", "[tracking]\ntime_wait=61\n", {"2:11 error out-of-range"}},
@@ -120,6 +121,7 @@ const Row kNetwork[] = {
     {"subnet_same_block",
      "[[subnet]]\nid='s'\nvpc='vpc-a'\ncidrs=['10.0.1.0/24']\n",
      {"15:10 error duplicate-cidr"}},
+    // NA-6: one ACL, of the same VPC.
     {"subnet_unknown_acl",
      "[[subnet]]\nid='s'\nvpc='vpc-a'\ncidrs=['10.0.9.0/24']\nnetwork_acl='acl-z'\n",
      {"5:13 error unknown-acl"}},
@@ -192,6 +194,7 @@ const Row kInterfaces[] = {
     {"groups_none",
      interface("addresses=['10.0.1.9']\nsecurity_groups=[]"),
      {"5:17 warning no-security-groups"}},
+    // CT-11: 60 to 432,000 s.
     {"tcp_established_low",
      interface("addresses=['10.0.1.9']\ntracking={tcp_established=59}"),
      {"5:27 error out-of-range"}},
@@ -204,12 +207,14 @@ const Row kInterfaces[] = {
     {"udp_high",
      interface("addresses=['10.0.1.9']\ntracking={udp=61}"),
      {"5:15 error out-of-range"}},
+    // CT-13: 60 to 180 s.
     {"udp_stream_low",
      interface("addresses=['10.0.1.9']\ntracking={udp_stream=59}"),
      {"5:22 error out-of-range"}},
     {"udp_stream_high",
      interface("addresses=['10.0.1.9']\ntracking={udp_stream=181}"),
      {"5:22 error out-of-range"}},
+    // CT-17: whole seconds of the three timers.
     {"timer_fraction",
      interface("addresses=['10.0.1.9']\ntracking={udp=30.5}"),
      {"5:15 error wrong-type"}},
@@ -226,12 +231,14 @@ const Row kInterfaces[] = {
 
 const Row kRules[] = {
     {"without_protocol", ingress("{source='10.0.0.0/8'}"), {"4:10 error missing-key"}},
+    // SG-11: four names, or 0 to 255.
     {"protocol_word", ingress("{protocol='gre',source='10.0.0.0/8'}"), {"4:20 error bad-protocol"}},
     {"protocol_256", ingress("{protocol=256,source='10.0.0.0/8'}"), {"4:20 error bad-protocol"}},
     {"protocol_minus_two",
      ingress("{protocol='-2',source='10.0.0.0/8'}"),
      {"4:20 error bad-protocol"}},
     {"protocol_boolean", ingress("{protocol=true,source='10.0.0.0/8'}"), {"4:20 error wrong-type"}},
+    // SG-12: TCP and UDP need ports.
     {"tcp_without_ports",
      ingress("{protocol='tcp',source='10.0.0.0/8'}"),
      {"4:10 error missing-key"}},
@@ -262,6 +269,7 @@ const Row kRules[] = {
     {"ports_with_all",
      ingress("{protocol='-1',ports=80,source='10.0.0.0/8'}"),
      {"4:31 error key-without-meaning"}},
+    // SG-13: others have none.
     {"ports_with_gre",
      ingress("{protocol=47,ports=80,source='10.0.0.0/8'}"),
      {"4:29 error key-without-meaning"}},
@@ -271,6 +279,7 @@ const Row kRules[] = {
     {"type_with_tcp",
      ingress("{protocol='tcp',ports=80,type=8,source='10.0.0.0/8'}"),
      {"4:40 error key-without-meaning"}},
+    // SG-14: no code without a type.
     {"code_without_type",
      ingress("{protocol='icmp',code=1,source='10.0.0.0/8'}"),
      {"4:32 error bad-code"}},
@@ -280,17 +289,20 @@ const Row kRules[] = {
     {"type_string",
      ingress("{protocol='icmp',type='8',source='10.0.0.0/8'}"),
      {"4:32 error wrong-type"}},
+    // SG-22: each protocol of ICMP has its family.
     {"icmp_of_ipv6", ingress("{protocol='icmp',source='::/0'}"), {"4:34 warning family-mismatch"}},
     {"icmpv6_of_ipv4",
      ingress("{protocol='icmpv6',source='0.0.0.0/0'}"),
      {"4:36 warning family-mismatch"}},
     {"without_source", ingress("{protocol='-1'}"), {"4:10 error missing-key"}},
+    // SG-10: each direction has its own key for the peer.
     {"ingress_with_destination",
      ingress("{protocol='-1',destination='10.0.0.0/8'}"),
      {"4:37 error wrong-peer-key"}},
     {"egress_with_source",
      egress("{protocol='-1',source='10.0.0.0/8'}"),
      {"4:31 error wrong-peer-key"}},
+    // SG-16: exactly one peer.
     {"both_peers",
      ingress("{protocol='-1',source='10.0.0.0/8',destination='10.0.0.0/8'}"),
      {"4:57 error wrong-peer-key"}},
@@ -305,6 +317,7 @@ const Row kRules[] = {
     {"peer_unknown_list",
      egress("{protocol='-1',destination='pl-z'}"),
      {"4:36 error unknown-prefix-list"}},
+    // SG-29: groups of VPCs that a peering joins.
     {"peer_group_not_peered", ingress("{protocol='-1',source='sg-b'}"), {"4:32 error not-peered"}},
     {"peer_of_a_broken_rule_is_checked_too",
      ingress("{protocol='tcp',ports='x',source='sg-z'}"),
@@ -343,8 +356,10 @@ const Row kRules[] = {
 const Row kGroups[] = {
     {"without_vpc", "[[security_group]]\nid='sg-x'\n", {"1:1 error missing-key"}},
     {"unknown_vpc", "[[security_group]]\nid='sg-x'\nvpc='vpc-z'\n", {"3:5 error unknown-vpc"}},
+    // SG-7: ids of groups begin with sg-.
     {"id_without_prefix", "[[security_group]]\nid='web'\nvpc='vpc-a'\n", {"2:4 error bad-id"}},
     {"id_twice", "[[security_group]]\nid='sg-a'\nvpc='vpc-a'\n", {"20:6 error duplicate-id"}},
+    // SG-5: the default group's id is taken.
     {"id_of_default_group",
      "[[security_group]]\nid='sg-default-a'\nvpc='vpc-a'\n",
      {"2:4 error reserved-id"}},
@@ -352,6 +367,7 @@ const Row kGroups[] = {
     {"name_blank", group("name='  '"), {"4:6 error bad-name"}},
     {"name_odd", group("name='a?b'"), {"4:6 error bad-name"}},
     {"name_long", group("name='" + std::string(256, 'a') + "'"), {"4:6 error too-long"}},
+    // SG-6: names.
     {"name_of_255", group("name='" + std::string(255, 'a') + "'"), {}},
     {"name_of_every_character", group("name='azAZ09 ._-:/()#,@[]+=&;{}!$*'"), {}},
     {"name_twice",
@@ -366,6 +382,7 @@ const Row kGroups[] = {
 };
 
 const Row kLists[] = {
+    // PL-1: one family, a size said in advance, no entry twice.
     {"without_family", list("max_entries=2"), {"1:1 error missing-key"}},
     {"without_max_entries", list("family='ipv4'"), {"1:1 error missing-key"}},
     {"family_word", list("family='IPv4'\nmax_entries=2"), {"3:8 error bad-value"}},
@@ -391,6 +408,7 @@ const Row kLists[] = {
     {"entries_strings",
      list("family='ipv4'\nmax_entries=2\nentries=['10.0.0.0/8']"),
      {"5:10 error wrong-type"}},
+    // PL-4: AWS's names.
     {"amazon_name",
      list("name='com.amazonaws.x'\nfamily='ipv4'\nmax_entries=2"),
      {"3:6 error bad-name"}},
@@ -415,6 +433,7 @@ const Row kAcls[] = {
      acl("{rule=32767,action='allow',protocol='-1',cidr='::/0'}"),
      {"4:16 error out-of-range"}},
     {"rule_missing", acl("{action='allow',protocol='-1',cidr='::/0'}"), {"4:10 error missing-key"}},
+    // NA-9: what an entry must hold.
     {"action_word",
      acl("{rule=1,action='permit',protocol='-1',cidr='::/0'}"),
      {"4:25 error bad-value"}},
@@ -456,6 +475,7 @@ const Row kFlowLogs[] = {
      flow_log("resource='vpc-z'\ndestination='file:/a'"),
      {"3:10 error unknown-resource"}},
     {"destination_missing", flow_log("resource='vpc-a'"), {"1:1 error missing-key"}},
+    // FL-37: destinations.
     {"destination_scheme",
      flow_log("resource='vpc-a'\ndestination='s3://bucket'"),
      {"4:13 error bad-destination"}},
@@ -476,6 +496,7 @@ const Row kFlowLogs[] = {
     {"traffic",
      flow_log("resource='vpc-a'\ndestination='file:/a'\ntraffic='ALL'"),
      {"5:9 error bad-value"}},
+    // FL-11: 60 or 600 s.
     {"interval",
      flow_log("resource='vpc-a'\ndestination='file:/a'\ninterval=120"),
      {"5:10 error out-of-range"}},
@@ -562,7 +583,7 @@ TEST(PolicyMessages, do_not_print_control_characters_or_endless_values) {
   EXPECT_LT(message.size(), 300u);
 }
 
-TEST(PolicyLimits, are_exit_code_five) {
+TEST(PolicyLimits, are_exit_code_five) {  // SG-42
   std::string groups;
   std::string names;
   for (int i = 0; i < 65; ++i) {

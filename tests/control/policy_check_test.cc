@@ -49,19 +49,19 @@ TEST(PolicyCheck, finds_what_named_a_subnet_that_is_gone) {
   EXPECT_EQ(codes_of(policy), "unknown-subnet ");
 }
 
-TEST(PolicyCheck, finds_rules_that_named_a_group_that_is_gone) {
+TEST(PolicyCheck, finds_rules_that_named_a_group_that_is_gone) {  // SG-8
   Policy policy = shop();
   remove(policy.groups, "sg-lb");
   EXPECT_EQ(codes_of(policy), "unknown-group ");
 }
 
-TEST(PolicyCheck, finds_interfaces_that_named_a_group_that_is_gone) {
+TEST(PolicyCheck, finds_interfaces_that_named_a_group_that_is_gone) {  // SG-8
   Policy policy = shop();
   remove(policy.groups, "sg-web");
   EXPECT_EQ(codes_of(policy), "unknown-group ");
 }
 
-TEST(PolicyCheck, finds_rules_that_named_a_list_that_is_gone) {
+TEST(PolicyCheck, finds_rules_that_named_a_list_that_is_gone) {  // PL-4
   Policy policy = shop();
   remove(policy.prefix_lists, "pl-office");
   EXPECT_EQ(codes_of(policy), "unknown-prefix-list ");

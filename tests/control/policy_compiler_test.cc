@@ -62,7 +62,7 @@ TEST_F(CompiledShop, has_its_network_by_number) {
   EXPECT_TRUE(input_.subnets[1].acl.is_none());
 }
 
-TEST_F(CompiledShop, has_its_rules_by_number) {
+TEST_F(CompiledShop, has_its_rules_by_number) {  // SG-16
   const GroupInput& web = find_group(input_, registry_, "sg-web");
   ASSERT_EQ(web.rules.size(), 5u);
   EXPECT_EQ(web.rules[0].id, "sgr-04cb58c6a96c73fa3");
@@ -77,7 +77,7 @@ TEST_F(CompiledShop, has_its_rules_by_number) {
   EXPECT_EQ(web.rules[4].proto.number, ProtoMatch::kAll);
 }
 
-TEST_F(CompiledShop, has_its_lists_and_acls) {
+TEST_F(CompiledShop, has_its_lists_and_acls) {  // NA-9
   ASSERT_EQ(input_.prefix_lists.size(), 1u);
   EXPECT_EQ(input_.prefix_lists[0].entries.at(0).to_string(), "203.0.113.0/24");
   ASSERT_EQ(input_.acls.size(), 1u);
@@ -100,7 +100,7 @@ TEST_F(CompiledShop, has_its_interfaces) {
   EXPECT_EQ(registry_.groups.name_of(db.groups.at(0)), "sg-default-shop");
 }
 
-TEST(Compiler, marks_the_interfaces_that_a_flow_log_covers) {
+TEST(Compiler, marks_the_interfaces_that_a_flow_log_covers) {  // FL-23
   const std::string enis =
       "[[subnet]]\nid='subnet-c'\nvpc='vpc-a'\ncidrs=['10.0.3.0/24']\n"
       "[[interface]]\nid='eni-2'\nsubnet='subnet-a'\naddresses=['10.0.1.2']\n"
@@ -178,7 +178,7 @@ TEST(Compiler, says_which_name_does_not_exist) {
   EXPECT_EQ(result.error().sentence, "eni-web1: there is no \"sg-gone\"");
 }
 
-TEST(Compiler, finds_every_kind_of_broken_reference) {
+TEST(Compiler, finds_every_kind_of_broken_reference) {  // SG-8
   const std::vector<void (*)(Policy&)> breakages = {
       [](Policy& policy) { policy.subnets[0].vpc = "gone"; },
       [](Policy& policy) { policy.subnets[0].network_acl->id = "gone"; },
@@ -205,15 +205,14 @@ struct Stamps {
   bool operator==(const Stamps&) const = default;
 };
 
-Stamps stamps_after(ExistingMode mode, void (*change)(Policy&)) {
+Stamps stamps_after(ExistingMode mode, void (*change)(Policy&), Policy policy = shop()) {
   Registry registry;
-  Result<SnapshotInput> former = compile(shop(), registry, Generation(4));
+  Result<SnapshotInput> former = compile(policy, registry, Generation(4));
   // What earlier changes left behind.
   for (InterfaceInput& eni : former->interfaces) {
     eni.rejudge_before = Generation(2);
     eni.flush_before = Generation(3);
   }
-  Policy policy = shop();
   change(policy);
   const Result<SnapshotInput> next = compile_after(*former, mode, policy, registry, Generation(5));
   EXPECT_TRUE(next);
@@ -250,7 +249,7 @@ TEST(ExistingConnections, of_interfaces_whose_rules_changed_are_flushed) {
             (Stamps{2, 5, 2, 3}));
 }
 
-TEST(ExistingConnections, change_with_the_entries_of_a_list_that_a_rule_names) {
+TEST(ExistingConnections, change_with_the_entries_of_a_list_that_a_rule_names) {  // PL-2
   EXPECT_EQ(stamps_after(ExistingMode::Reevaluate,
                          [](Policy& policy) { policy.prefix_lists[0].entries.clear(); }),
             (Stamps{5, 3, 2, 3}));
@@ -266,15 +265,13 @@ TEST(ExistingConnections, change_with_the_members_of_a_group_that_a_rule_names) 
 }
 
 TEST(ExistingConnections, change_with_the_addresses_of_a_member) {  // SG-27
-  // sg-ssh names itself, and so does the default group of eni-db1; neither names the other.
-  const auto add_to_web = [](Policy& policy) {
-    policy.interfaces[0].addresses.push_back({*IpAddr::parse("10.0.1.11"), {}});
-  };
-  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate, add_to_web), (Stamps{5, 3, 2, 3}));
-  const auto add_to_db = [](Policy& policy) {
+  const auto add_address = [](Policy& policy) {
     policy.interfaces[1].addresses.push_back({*IpAddr::parse("10.0.2.11"), {}});
   };
-  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate, add_to_db), (Stamps{2, 3, 5, 3}));
+  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate, add_address).web_rejudge, 2u);
+  Policy policy = shop();
+  policy.interfaces[1].security_groups.push_back({"sg-lb", {}});  // which a rule of sg-web names
+  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate, add_address, policy).web_rejudge, 5u);
 }
 
 TEST(ExistingConnections, change_with_the_groups_of_the_interface) {

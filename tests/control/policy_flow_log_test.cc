@@ -7,7 +7,7 @@
 namespace sluice {
 namespace {
 
-TEST(LogFormat, of_the_default_has_the_fourteen_fields_of_version_2_in_order) {
+TEST(LogFormat, of_the_default_has_the_fourteen_fields_of_version_2_in_order) {  // FL-2
   const LogFormat format = parse_log_format(kDefaultLogFormat);
   EXPECT_EQ(format.bad_part, "");
   EXPECT_EQ(format.fields,

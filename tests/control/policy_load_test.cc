@@ -27,7 +27,7 @@ class ShopPolicy : public testing::Test {
 
 TEST_F(ShopPolicy, loads_without_a_finding) { EXPECT_EQ(messages_of(loaded_), ""); }
 
-TEST_F(ShopPolicy, has_its_settings) {
+TEST_F(ShopPolicy, has_its_settings) {  // SG-64, CT-18
   EXPECT_EQ(policy_.account, "123456789012");
   EXPECT_EQ(policy_.tracking.mode, TcpMode::Strict);
   EXPECT_EQ(policy_.tracking.icmp_errors, IcmpErrorMode::Documented);
@@ -50,7 +50,7 @@ TEST_F(ShopPolicy, has_its_network) {
   EXPECT_EQ(policy_.peerings[0].second.id, "vpc-office");
 }
 
-TEST_F(ShopPolicy, has_its_rules_completed) {
+TEST_F(ShopPolicy, has_its_rules_completed) {  // SG-16, SG-17
   const SecurityGroup& web = policy_.groups[0];
   EXPECT_EQ(web.name, "web");
   EXPECT_EQ(web.tags.at(0), (std::pair<std::string, std::string>("team", "shop")));
@@ -63,7 +63,7 @@ TEST_F(ShopPolicy, has_its_rules_completed) {
   EXPECT_EQ(web.ingress[2].canonical, "sg-web|ingress|icmp|8/-1|pl-office");
 }
 
-TEST_F(ShopPolicy, allows_all_egress_where_it_is_left_out) {
+TEST_F(ShopPolicy, allows_all_egress_where_it_is_left_out) {  // SG-4
   const SecurityGroup& web = policy_.groups[0];
   ASSERT_EQ(web.egress.size(), 2u);
   EXPECT_EQ(web.egress[0].canonical, "sg-web|egress|-1|-|0.0.0.0/0");
@@ -79,7 +79,7 @@ TEST_F(ShopPolicy, takes_protocols_as_words_and_numbers) {
   EXPECT_EQ(ssh.egress[1].canonical, "sg-ssh|egress|47|-|10.0.0.0/8");
 }
 
-TEST_F(ShopPolicy, has_its_interfaces) {
+TEST_F(ShopPolicy, has_its_interfaces) {  // CT-17
   const Eni& web = policy_.interfaces[0];
   EXPECT_EQ(web.mac->to_string(), "02:00:00:00:01:10");
   EXPECT_EQ(web.addresses.at(1).address.to_string(), "fd00:10:0:1::10");
@@ -91,7 +91,7 @@ TEST_F(ShopPolicy, has_its_interfaces) {
   EXPECT_EQ(policy_.interfaces[1].tracking.tcp_established_s, 350u);
 }
 
-TEST_F(ShopPolicy, gives_an_interface_without_groups_the_default_one) {
+TEST_F(ShopPolicy, gives_an_interface_without_groups_the_default_one) {  // SG-5
   const Eni& db = policy_.interfaces[1];
   EXPECT_TRUE(db.groups_left_out);
   ASSERT_EQ(db.security_groups.size(), 1u);
@@ -119,7 +119,7 @@ TEST_F(ShopPolicy, has_its_acl) {
   EXPECT_EQ(acl.egress.at(0).proto.number, ProtoMatch::kAll);
 }
 
-TEST_F(ShopPolicy, has_its_flow_log) {
+TEST_F(ShopPolicy, has_its_flow_log) {  // FL-37
   const FlowLog& log = policy_.flow_logs.at(0);
   EXPECT_EQ(log.traffic, LogTraffic::Reject);
   EXPECT_EQ(log.interval_s, 60u);
@@ -140,7 +140,7 @@ TEST(PolicyLoad, fills_in_a_flow_log_that_says_only_what_it_must) {
   EXPECT_FALSE(log.header);
 }
 
-TEST(PolicyLoad, takes_an_empty_document_for_a_policy_of_nothing) {
+TEST(PolicyLoad, takes_an_empty_document_for_a_policy_of_nothing) {  // SG-64
   for (const std::string_view text : {"", "# nothing\n", "{}"}) {
     const LoadedPolicy loaded = load_policy_text(text, "p");
     ASSERT_TRUE(loaded.policy) << messages_of(loaded);
@@ -179,7 +179,7 @@ TEST(PolicyLoad, lets_two_vpcs_have_the_same_addresses) {
   EXPECT_TRUE(loaded.policy) << messages_of(loaded);
 }
 
-TEST(PolicyLoad, lets_rules_cross_a_peering_either_way) {
+TEST(PolicyLoad, lets_rules_cross_a_peering_either_way) {  // SG-29
   for (const std::string_view order : {"['vpc-a','vpc-b']", "['vpc-b','vpc-a']"}) {
     const LoadedPolicy loaded = load_with_base(
         "[[peering]]\nvpcs=" + std::string(order) +
@@ -200,7 +200,7 @@ TEST(PolicyLoad, names_the_host_bits_that_it_cuts) {
             "sg-x|ingress|-1|-|100.68.0.0/18");  // SG-18
 }
 
-TEST(PolicyLoad, takes_the_bounds_of_every_port_and_type) {
+TEST(PolicyLoad, takes_the_bounds_of_every_port_and_type) {  // SG-11
   const LoadedPolicy loaded = load_with_base(
       "[[security_group]]\nid='sg-x'\nvpc='vpc-a'\ningress=[\n"
       "{protocol='tcp',ports=0,source='10.0.0.0/8'},\n"
@@ -230,7 +230,7 @@ TEST(PolicyLoad, takes_the_bounds_of_every_port_and_type) {
             "sg-x|ingress|icmpv6|128/-1|::/0\n");
 }
 
-TEST(PolicyLoad, shows_the_four_protocols_by_name_however_they_are_written) {  // SG-11
+TEST(PolicyLoad, shows_the_four_protocols_by_name_however_they_are_written) {  // SG-11, SG-15
   const LoadedPolicy loaded = load_with_base(
       "[[security_group]]\nid='sg-x'\nvpc='vpc-a'\ningress=[\n"
       "{protocol=6,ports=80,source='10.0.0.0/8'},\n"
@@ -258,7 +258,7 @@ TEST(PolicyLoad, cuts_the_host_bits_of_an_acl_entry) {  // NA-12
   EXPECT_EQ(loaded.policy->acls.at(0).ingress.at(0).cidr.to_string(), "10.0.0.0/8");
 }
 
-TEST(PolicyLoad, takes_the_bounds_of_every_timer) {
+TEST(PolicyLoad, takes_the_bounds_of_every_timer) {  // CT-11, CT-12, CT-13
   for (const std::string_view timers : {"{tcp_established=60,udp=30,udp_stream=60}",
                                         "{tcp_established=432000,udp=60,udp_stream=180}"}) {
     const LoadedPolicy loaded = load_with_base(

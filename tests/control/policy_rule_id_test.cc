@@ -19,7 +19,7 @@ SecurityRule rule(Direction direction, ProtoMatch proto, PortMatch ports, RulePe
   return result;
 }
 
-TEST(RuleId, of_the_documented_example_is_the_documented_one) {
+TEST(RuleId, of_the_documented_example_is_the_documented_one) {  // SG-7
   EXPECT_EQ(rule_id_of("sg-web|ingress|tcp|443-443|0.0.0.0/0"), "sgr-04cb58c6a96c73fa3");
 }
 
@@ -57,7 +57,7 @@ TEST(CanonicalRule, writes_ipv6_as_rfc_5952_does) {
   EXPECT_EQ(peer_text(cidr("2001:0DB8:0:0:1:0:0:1/128")), "2001:db8::1:0:0:1/128");
 }
 
-TEST(CanonicalRule, does_not_depend_on_the_description) {
+TEST(CanonicalRule, does_not_depend_on_the_description) {  // SG-17
   SecurityRule one = rule(Direction::Ingress, proto(Proto::Tcp), {80, 80}, cidr("10.0.0.0/8"));
   SecurityRule other = one;
   other.description = "something else";

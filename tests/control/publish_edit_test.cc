@@ -68,7 +68,7 @@ class Editing : public ControlRoom {
   std::string edits_file() const { return folder.file("state/policy.edits.1"); }
 };
 
-TEST_F(Editing, adds_a_rule_and_takes_it_away_again) {
+TEST_F(Editing, adds_a_rule_and_takes_it_away_again) {  // SG-19
   EXPECT_EQ(ask("192.0.9.1", 80), "no-rule");
   const ApplyOutcome added = edit(kAddHttp);
   ASSERT_FALSE(added.error) << added.error->sentence;
@@ -83,7 +83,7 @@ TEST_F(Editing, adds_a_rule_and_takes_it_away_again) {
   EXPECT_EQ(ask("192.0.9.1", 443), "rule") << "the others are as they were";
 }
 
-TEST_F(Editing, changes_members_of_a_group_and_entries_of_a_list) {
+TEST_F(Editing, changes_members_of_a_group_and_entries_of_a_list) {  // SG-27, PL-2
   EXPECT_EQ(ask("10.0.1.20", 22), "rule") << "eni-admin holds sg-admin";
   ASSERT_FALSE(edit(R"({"do":"interface.attach","interface":"eni-admin","group":"sg-web"},)"
                     R"({"do":"interface.detach","interface":"eni-admin","group":"sg-admin"})")
@@ -161,6 +161,7 @@ const RefusedEdit kRefused[] = {
      R"({"do":"rule.add","group":"sg-web","direction":"ingress","protocol":"tcp",)"
      R"("ports":80,"source":"pl-none"})",
      "unknown-prefix-list"},
+    // SG-19: what is not there cannot be taken away.
     {"unknown_rule", R"({"do":"rule.remove","rule":"sgr-00000000000000000"})", "unknown-rule"},
     {"attached_already", R"({"do":"interface.attach","interface":"eni-web","group":"sg-web"})",
      "duplicate-group"},

@@ -38,7 +38,7 @@ TEST_F(Publishing, enforces_a_policy_and_counts_generations) {
   EXPECT_EQ(engine.published()->generation(), Generation(2));
 }
 
-TEST_F(Publishing, changes_nothing_when_the_document_is_wrong) {
+TEST_F(Publishing, changes_nothing_when_the_document_is_wrong) {  // NA-14
   ASSERT_FALSE(apply(kWebPolicy).error);
   const auto before = engine.published();
   const std::string kept_before = read_text(state_file());
@@ -65,7 +65,7 @@ TEST_F(Publishing, refuses_when_somebody_else_came_in_between) {
   EXPECT_FALSE(publisher->apply(request).error);
 }
 
-TEST_F(Publishing, changes_nothing_when_the_engine_refuses) {
+TEST_F(Publishing, changes_nothing_when_the_engine_refuses) {  // NA-14
   ASSERT_FALSE(apply(kWebPolicy).error);
   const std::string kept_before = read_text(state_file());
   engine.publish_error = Error{ErrorKind::LimitExceeded, "no-room", "no room", ""};

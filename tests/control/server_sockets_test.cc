@@ -494,7 +494,7 @@ TEST_F(Sockets, repeats_stats_at_the_interval) {
   EXPECT_EQ(client.call("stats.watch", {{"interval", 0}})["error"]["data"]["code"], "bad-interval");
 }
 
-TEST_F(Sockets, sums_up_what_the_workers_count) {
+TEST_F(Sockets, sums_up_what_the_workers_count) {  // CT-28
   ASSERT_FALSE(apply(kWebPolicy).error);
   NicStatus nic;
   nic.nic = NicIndex(0);

@@ -530,7 +530,7 @@ TEST(Conntrack, keeps_icmp_single_and_marks_the_reply) {
   EXPECT_TRUE(state.has(FlowState::kReplySeen));
 }
 
-TEST(LogFlags, are_those_of_fl_15) {
+TEST(LogFlags, are_those_of_fl_15) {  // FL-15
   const auto shown = [](std::uint8_t tcp_flags) {
     TrackedPacket packet;
     packet.tcp_flags = tcp_flags;
@@ -545,7 +545,7 @@ TEST(LogFlags, are_those_of_fl_15) {
   EXPECT_EQ(shown(TcpFlags::kSyn | TcpFlags::kEce), 2);
 }
 
-TEST(LogFlags, of_a_short_connection_are_3_and_19) {
+TEST(LogFlags, of_a_short_connection_are_3_and_19) {  // FL-15
   EXPECT_EQ(shown_log_flags(1 | 2), 3);
   EXPECT_EQ(shown_log_flags(1 | 8), 19);
 }

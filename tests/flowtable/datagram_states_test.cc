@@ -34,7 +34,7 @@ struct UdpRow {
 };
 class UdpConversation : public testing::TestWithParam<UdpRow> {};
 
-TEST_P(UdpConversation, stands_where_ct_12_and_ct_20_say) {
+TEST_P(UdpConversation, stands_where_ct_12_and_ct_20_say) {  // CT-20
   EXPECT_EQ(name_of(phase_after_packets(GetParam().sides)), name_of(GetParam().phase));
 }
 

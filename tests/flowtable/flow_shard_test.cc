@@ -86,7 +86,7 @@ TEST_P(FlowShardOfFamily, forgets_what_was_removed) {
   EXPECT_EQ(shard.size(), 0u);
 }
 
-TEST_P(FlowShardOfFamily, keeps_the_flows_of_two_interfaces_apart) {
+TEST_P(FlowShardOfFamily, keeps_the_flows_of_two_interfaces_apart) {  // CT-30
   FlowShard shard({.capacity = kCapacity});
   FlowTuple here = flow(1, GetParam());
   FlowTuple there = here;

@@ -325,7 +325,7 @@ TEST(FragmentTable, gives_up_waiting_after_30_seconds_for_ipv4) {
   EXPECT_EQ(table.trains(), 0u);
 }
 
-TEST(FragmentTable, gives_up_waiting_after_60_seconds_for_ipv6) {
+TEST(FragmentTable, gives_up_waiting_after_60_seconds_for_ipv6) {  // CT-22
   FragmentTable table({});
   table.add(ipv6_key(), middle(1'480), 20, 0xffffff00u);
   EXPECT_TRUE(released(table, 0xffffff00u + 59'999u).empty());
@@ -358,7 +358,7 @@ TEST(FragmentTable, holds_no_more_of_a_train_than_its_limit) {
   EXPECT_EQ(table.add(key(2), middle(8, 8), 5, 0).kind, Kind::Hold);
 }
 
-TEST(FragmentTable, holds_no_more_of_a_source_than_its_limit) {
+TEST(FragmentTable, holds_no_more_of_a_source_than_its_limit) {  // CT-22
   FragmentTable table({.held_per_source_max = 5});
   for (std::uint32_t id = 1; id <= 5; ++id) {
     EXPECT_EQ(table.add(key(id), middle(8, 8), id, 0).kind, Kind::Hold);

@@ -21,7 +21,7 @@ FlowState state_in(FlowPhase phase) {
   return state;
 }
 
-TEST_P(Timeout, is_the_documented_one) {
+TEST_P(Timeout, is_the_documented_one) {  // CT-11, CT-12, CT-13, CT-14, CT-18
   const TimeoutTable defaults;
   EXPECT_EQ(timeout_of(state_in(GetParam().phase), GetParam().proto, defaults),
             GetParam().seconds * 1'000);

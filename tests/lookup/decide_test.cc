@@ -51,14 +51,17 @@ std::vector<MatchCase> match_cases() {
   const char* const any6 = "::/0";
   return {
       {"tcp_port", kTcp, {443, 443}, any4, in(Proto::Tcp, 443, "192.0.2.1"), true},
+      // SG-1: what no rule allows is dropped.
       {"tcp_port_below", kTcp, {443, 443}, any4, in(Proto::Tcp, 442, "192.0.2.1"), false},
       {"tcp_port_above", kTcp, {443, 443}, any4, in(Proto::Tcp, 444, "192.0.2.1"), false},
+      // SG-12: both ends of the range count.
       {"tcp_range_first", kTcp, {80, 90}, any4, in(Proto::Tcp, 80, "192.0.2.1"), true},
       {"tcp_range_last", kTcp, {80, 90}, any4, in(Proto::Tcp, 90, "192.0.2.1"), true},
       {"tcp_port_0", kTcp, {0, 0}, any4, in(Proto::Tcp, 0, "192.0.2.1"), true},
       {"tcp_port_65535", kTcp, {65535, 65535}, any4, in(Proto::Tcp, 65535, "192.0.2.1"), true},
       {"udp_is_not_tcp", kTcp, {53, 53}, any4, in(Proto::Udp, 53, "192.0.2.1"), false},
       {"udp", kUdp, {53, 53}, any4, in(Proto::Udp, 53, "192.0.2.1"), true},
+      // SG-22: rules of the other family.
       {"ipv4_rule_and_ipv6_packet",
        kTcp,
        {443, 443},
@@ -76,10 +79,12 @@ std::vector<MatchCase> match_cases() {
       {"all_protocols_tcp", kAll, kNone, any4, in(Proto::Tcp, 9, "192.0.2.1"), true},
       {"all_protocols_of_the_other_family", kAll, kNone, any4, in(Proto::Tcp, 9, "2001:db8::1"),
        false},
+      // SG-13: ports of other protocols are not looked at.
       {"number_ignores_ports", 47, {80, 80}, any4, in(kGre, 0, "192.0.2.1"), true},
       {"number_of_another_protocol", 47, kNone, any4, in(Proto::Esp, 0, "192.0.2.1"), false},
       {"number_0_is_a_protocol", 0, kNone, any6, in(Proto::HopByHop, 0, "2001:db8::1"), true},
       {"number_255", 255, kNone, any4, in(Proto{255}, 0, "192.0.2.1"), true},
+      // SG-14: types and codes.
       {"ping", kIcmp, {8, -1}, any4, in(Proto::Icmp, 8 << 8, "192.0.2.1"), true},
       {"ping_any_code", kIcmp, {8, -1}, any4, in(Proto::Icmp, 8 << 8 | 7, "192.0.2.1"), true},
       {"ping_reply", kIcmp, {8, -1}, any4, in(Proto::Icmp, 0, "192.0.2.1"), false},
@@ -89,6 +94,7 @@ std::vector<MatchCase> match_cases() {
       {"icmp_over_ipv6", kIcmp, kAnyType, any6, in(Proto::Icmp, 8 << 8, "2001:db8::1"), false},
       {"icmpv6_over_ipv4", kIcmpv6, kAnyType, any4, in(Proto::Icmpv6, 128 << 8, "192.0.2.1"),
        false},
+      // SG-15: icmpv6.
       {"icmpv6_echo", kIcmpv6, {128, -1}, any6, in(Proto::Icmpv6, 128 << 8, "2001:db8::1"), true},
       {"icmpv6_any", kIcmpv6, kAnyType, any6, in(Proto::Icmpv6, 2 << 8 | 9, "2001:db8::1"), true},
       {"icmpv6_other_type",
@@ -129,6 +135,7 @@ std::vector<MatchCase> match_cases() {
        "2001:db8::1/128",
        in(Proto::Tcp, 22, "2001:db8::2"),
        false},
+      // SG-10: rules of the other direction.
       {"ingress_rule_and_egress_packet",
        kTcp,
        {22, 22},
@@ -155,7 +162,7 @@ TEST_P(RuleMatch, follows_the_semantics) {
 INSTANTIATE_TEST_SUITE_P(Decide, RuleMatch, testing::ValuesIn(match_cases()),
                          [](const auto& row) { return row.param.name; });
 
-TEST(Decide, never_looks_at_the_source_port) {
+TEST(Decide, never_looks_at_the_source_port) {  // SG-12
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();
   policy.allow_in(own, kTcp, {443, 443}, "0.0.0.0/0");
@@ -171,7 +178,7 @@ TEST(Decide, never_looks_at_the_source_port) {
 
 // -- peers ----------------------------------------------------------------------------------------
 
-TEST(Decide, matches_every_address_of_a_member) {
+TEST(Decide, matches_every_address_of_a_member) {  // SG-24, SG-28, SG-30
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();
   const GroupIndex peer = policy.add_group();
@@ -185,7 +192,8 @@ TEST(Decide, matches_every_address_of_a_member) {
   EXPECT_FALSE(allows(policy, in(Proto::Tcp, 80, "10.0.2.22")));
 }
 
-TEST(Decide, does_not_inherit_the_rules_of_a_group_that_is_named) {
+// SG-25
+TEST(Decide, does_not_inherit_the_rules_of_a_group_that_is_named) {  //
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();
   const GroupIndex peer = policy.add_group();
@@ -194,7 +202,7 @@ TEST(Decide, does_not_inherit_the_rules_of_a_group_that_is_named) {
   EXPECT_FALSE(allows(policy, in(Proto::Tcp, 22, "192.0.2.1")));
 }
 
-TEST(Decide, lets_members_of_a_group_talk_only_by_a_rule) {
+TEST(Decide, lets_members_of_a_group_talk_only_by_a_rule) {  // SG-26
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();
   policy.add_interface(0, {"10.0.1.20"}, {own});
@@ -203,7 +211,7 @@ TEST(Decide, lets_members_of_a_group_talk_only_by_a_rule) {
   EXPECT_TRUE(allows(policy, in(Proto::Tcp, 80, "10.0.1.20")));
 }
 
-TEST(Decide, matches_nothing_for_lists_and_groups_that_are_missing) {
+TEST(Decide, matches_nothing_for_lists_and_groups_that_are_missing) {  // SG-33
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();
   policy.add_rule(own, Direction::Ingress, kAll, kNone, GroupIndex());
@@ -216,7 +224,7 @@ TEST(Decide, matches_nothing_for_lists_and_groups_that_are_missing) {
   }
 }
 
-TEST(Decide, matches_any_entry_of_a_prefix_list) {
+TEST(Decide, matches_any_entry_of_a_prefix_list) {  // PL-1
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();
   const PrefixListIndex list =
@@ -242,7 +250,7 @@ TEST(Decide, looks_at_every_prefix_that_covers_not_only_the_longest) {
   EXPECT_FALSE(allows(policy, in(Proto::Tcp, 22, "192.0.2.2")));
 }
 
-TEST(Decide, unites_the_rules_of_all_groups_of_the_interface) {
+TEST(Decide, unites_the_rules_of_all_groups_of_the_interface) {  // SG-3
   SmallPolicy policy;
   const GroupIndex first = policy.add_own_group();
   const GroupIndex second = policy.add_own_group();
@@ -254,7 +262,7 @@ TEST(Decide, unites_the_rules_of_all_groups_of_the_interface) {
 
 // -- the answer names the rule with the smallest id -----------------------------------------------
 
-TEST(Decide, names_the_smallest_id_whatever_the_kind_of_peer) {
+TEST(Decide, names_the_smallest_id_whatever_the_kind_of_peer) {  // SG-1
   // Each round gives the smallest id to another of the rules that allow.
   for (int smallest = 0; smallest < 6; ++smallest) {
     SmallPolicy policy;
@@ -340,7 +348,7 @@ SmallPolicy two_vpcs(bool is_peered, const char* second_block) {
   return policy;
 }
 
-TEST(Decide, sees_members_in_a_peered_vpc) {
+TEST(Decide, sees_members_in_a_peered_vpc) {  // SG-29
   EXPECT_TRUE(allows(two_vpcs(true, "10.1.0.0/24"), in(Proto::Tcp, 80, "10.1.0.20")));
 }
 
@@ -353,11 +361,11 @@ TEST(Decide, sees_members_in_a_peered_vpc_on_egress_too) {  // SG-29
   }
 }
 
-TEST(Decide, does_not_see_members_in_a_vpc_that_is_not_peered) {
+TEST(Decide, does_not_see_members_in_a_vpc_that_is_not_peered) {  // SG-29
   EXPECT_FALSE(allows(two_vpcs(false, "10.1.0.0/24"), in(Proto::Tcp, 80, "10.1.0.20")));
 }
 
-TEST(Decide, takes_an_address_of_its_own_vpc_for_its_own) {
+TEST(Decide, takes_an_address_of_its_own_vpc_for_its_own) {  // SG-29
   // The peered VPC uses a block of this one: the address is routed inside this VPC.
   EXPECT_FALSE(allows(two_vpcs(true, "10.0.5.0/24"), in(Proto::Tcp, 80, "10.0.5.20")));
 }

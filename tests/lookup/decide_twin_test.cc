@@ -84,7 +84,7 @@ std::vector<TwinCase> twin_cases() {
 
 class DecideTwin : public testing::TestWithParam<TwinCase> {};
 
-TEST_P(DecideTwin, agrees_with_the_slow_twin_on_random_questions) {
+TEST_P(DecideTwin, agrees_with_the_slow_twin_on_random_questions) {  // SG-3
   constexpr std::size_t kQuestions = 1'000;
   std::size_t accepted = 0;
   std::size_t untracked = 0;

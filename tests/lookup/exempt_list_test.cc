@@ -52,6 +52,7 @@ const std::vector<ExemptCase> kCases{
     {"time_sync", kOut, Proto::Udp, 123, 123, "169.254.169.123", true},
     {"time_sync_ipv6", kOut, Proto::Udp, 123, 123, "fd00:ec2::123", true},
     {"time_sync_over_tcp", kOut, Proto::Tcp, 40'000, 123, "169.254.169.123", false},
+    // SG-61: the router of the subnet.
     {"router_of_the_subnet", kOut, Proto::Icmp, 0, 8 << 8, "10.0.1.1", true},
     {"router_of_the_other_subnet", kOut, Proto::Icmp, 0, 8 << 8, "10.0.2.1", false},
     {"neighbour_by_link_local_address", kIn, Proto::Tcp, 40'000, 80, "fe80::77", false},
@@ -73,7 +74,7 @@ class ExemptVectors : public testing::TestWithParam<ExemptCase> {
   }
 };
 
-TEST_P(ExemptVectors, pass_groups_and_acl_with_the_aws_profile) {
+TEST_P(ExemptVectors, pass_groups_and_acl_with_the_aws_profile) {  // SG-60, NA-16
   const Decision decision = ask(ExemptProfile::Aws, false);
   EXPECT_EQ(decision.verdict, GetParam().is_exempt ? Verdict::Accept : Verdict::Drop);
   EXPECT_EQ(decision.by == By::Exempt, GetParam().is_exempt);
@@ -84,7 +85,7 @@ TEST_P(ExemptVectors, pass_groups_and_acl_with_the_aws_profile) {
   EXPECT_EQ(ask(ExemptProfile::Aws, true).verdict, Verdict::Accept);
 }
 
-TEST_P(ExemptVectors, are_filtered_without_it) {
+TEST_P(ExemptVectors, are_filtered_without_it) {  // SG-64
   EXPECT_EQ(ask(ExemptProfile::None, false).verdict, Verdict::Drop);
 }
 INSTANTIATE_TEST_SUITE_P(Exempt, ExemptVectors, testing::ValuesIn(kCases),

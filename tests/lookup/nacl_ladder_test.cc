@@ -50,14 +50,17 @@ std::vector<LadderCase> ladder_cases() {
        in(Proto::Tcp, 443, "10.1.1.1"),
        false,
        90},
+      // NA-3: the last denies of each family.
       {"vector_3_other_protocol",
        {entry(100, true, 6, {0, 65535}, "0.0.0.0/0")},
        in(Proto::Udp, 53, "192.0.2.1"),
        false,
        32767},
+      // NA-10: no ports, no types.
       {"vector_4_range_of_gre_is_ignored", {gre}, in(kGre, 0, "192.0.2.1"), true, 100},
       {"vector_5_echo_request", {ping}, in(Proto::Icmp, 8 << 8, "192.0.2.1"), true, 100},
       {"vector_5_echo_reply", {ping}, in(Proto::Icmp, 0, "192.0.2.1"), false, 32767},
+      // NA-4: each family has its own entries.
       {"vector_6_ipv6_final_deny", {allow_all}, in(Proto::Tcp, 443, "2001:db8::1"), false, 32768},
       {"vector_7_reply_needs_ephemeral_ports",
        {https},
@@ -65,13 +68,16 @@ std::vector<LadderCase> ladder_cases() {
        false,
        32767},
       // Further edges.
+      // NA-8: without entries all is denied.
       {"empty_denies_ipv4", {}, in(Proto::Tcp, 443, "192.0.2.1"), false, 32767},
       {"empty_denies_ipv6", {}, in(Proto::Tcp, 443, "2001:db8::1"), false, 32768},
+      // NA-1: the lowest number.
       {"order_is_by_number_not_by_place",
        {entry(200, true, -1, kNoPorts, "0.0.0.0/0"), entry(50, false, -1, kNoPorts, "0.0.0.0/0")},
        in(Proto::Tcp, 443, "192.0.2.1"),
        false,
        50},
+      // NA-11: the peer on the way out.
       {"egress_peer_is_the_destination",
        {entry(10, true, 6, {443, 443}, "192.0.2.0/24")},
        out(Proto::Tcp, 443, "192.0.2.200"),
@@ -155,7 +161,7 @@ TEST_P(LadderVectors, answers_by_the_first_entry_that_matches) {
 INSTANTIATE_TEST_SUITE_P(NetworkAcl, LadderVectors, testing::ValuesIn(ladder_cases()),
                          [](const auto& row) { return row.param.name; });
 
-TEST(NetworkAcl, is_not_asked_about_a_peer_inside_the_subnet) {
+TEST(NetworkAcl, is_not_asked_about_a_peer_inside_the_subnet) {  // NA-5
   SmallPolicy policy;
   const GroupIndex group = policy.add_own_group();
   policy.allow_in(group, -1, kNoPorts, "0.0.0.0/0");
@@ -191,7 +197,7 @@ TEST(NetworkAcl, serves_many_subnets_and_each_subnet_has_one) {  // NA-6
   EXPECT_EQ(decide(*policy.seal(), in(Proto::Tcp, 443, "192.0.2.1")).acl.acl, shared);
 }
 
-TEST(NetworkAcl, of_a_subnet_without_one_is_the_default_that_allows_all) {
+TEST(NetworkAcl, of_a_subnet_without_one_is_the_default_that_allows_all) {  // NA-7
   SmallPolicy policy;
   const GroupIndex group = policy.add_own_group();
   policy.allow_in(group, -1, kNoPorts, "0.0.0.0/0");
@@ -204,7 +210,7 @@ TEST(NetworkAcl, of_a_subnet_without_one_is_the_default_that_allows_all) {
   EXPECT_EQ(v6.acl.rule, 101u);
 }
 
-TEST(NetworkAcl, is_asked_after_the_groups_on_egress_and_before_them_on_ingress) {
+TEST(NetworkAcl, is_asked_after_the_groups_on_egress_and_before_them_on_ingress) {  // NA-19
   SmallPolicy policy;
   policy.add_own_group();  // allows nothing
   policy.add_acl(0);       // denies all

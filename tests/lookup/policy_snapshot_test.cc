@@ -103,7 +103,7 @@ TEST(PolicySnapshot, knows_the_blocks_and_peers_of_a_vpc) {
   EXPECT_TRUE(snapshot->peers_of(VpcIndex(9)).empty());
 }
 
-TEST(PolicySnapshot, shares_one_policy_between_interfaces_with_the_same_groups) {
+TEST(PolicySnapshot, shares_one_policy_between_interfaces_with_the_same_groups) {  // SG-2
   SmallPolicy policy;
   const GroupIndex a = policy.add_own_group();
   const GroupIndex b = policy.add_own_group();

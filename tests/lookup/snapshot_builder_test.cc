@@ -106,6 +106,7 @@ std::vector<BrokenCase> broken_cases() {
        invalid, "type 256"},
       {"list_entry_of_the_other_family",
        [](SmallPolicy& p) { p.add_list(Family::Ipv6, {"10.0.0.0/8"}); }, invalid, "10.0.0.0/8"},
+      // NA-2: 1 to 32766.
       {"acl_entry_0",
        [](SmallPolicy& p) {
          p.input().acls[p.add_acl(0).value()].ingress.push_back(AclEntryInput());

@@ -56,7 +56,9 @@ std::vector<TrackingCase> tracking_cases() {
       {"ct_10_ssh_from_one_host", worked_example(true), in(Proto::Tcp, 22, "203.0.113.1"), true},
       {"ct_10_http_ipv4", worked_example(true), in(Proto::Tcp, 80, "203.0.113.1"), false},
       {"ct_10_http_ipv6", worked_example(true), in(Proto::Tcp, 80, "2001:db8::1"), false},
+      // CT-3: ICMP is always tracked.
       {"ct_10_icmp", worked_example(true), in(Proto::Icmp, 8 << 8, "203.0.113.1"), true},
+      // CT-5: by family.
       {"ct_10_http_ipv4_without_ipv4_egress", worked_example(false),
        in(Proto::Tcp, 80, "203.0.113.1"), true},
       {"ct_10_http_ipv6_without_ipv4_egress", worked_example(false),
@@ -103,6 +105,7 @@ std::vector<TrackingCase> tracking_cases() {
        {{false, kTcp, {80, 80}, "0.0.0.0/0", 0}, {true, kAll, {}, "0.0.0.0/0", 1}},
        in(Proto::Tcp, 80, "198.51.100.7"),
        false},
+      // CT-4: both rules must be open.
       {"the_open_rule_must_admit_this_port",
        {{false, kTcp, {443, 443}, "198.51.100.7/32"},
         {false, kTcp, {80, 80}, "0.0.0.0/0"},
@@ -164,7 +167,7 @@ TEST_P(TrackingVectors, follow_the_semantics) {
 INSTANTIATE_TEST_SUITE_P(Tracking, TrackingVectors, testing::ValuesIn(tracking_cases()),
                          [](const auto& row) { return row.param.name; });
 
-TEST(Tracking, names_the_two_rules_that_make_a_flow_untracked) {
+TEST(Tracking, names_the_two_rules_that_make_a_flow_untracked) {  // CT-4
   SmallPolicy policy;
   const GroupIndex group = policy.add_own_group();
   policy.allow_in(group, kTcp, {443, 443}, "198.51.100.0/24");

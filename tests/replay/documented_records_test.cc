@@ -82,7 +82,7 @@ CaptureFile ping(bool is_answered) {
   return capture;
 }
 
-TEST_F(RecordsTest, of_ping_are_those_of_the_four_rows_of_4_3) {
+TEST_F(RecordsTest, of_ping_are_those_of_the_four_rows_of_4_3) {  // FL-24, FL-25
   const std::string_view group_allows =
       "ingress = [{ protocol = \"icmp\", source = \"0.0.0.0/0\" }]";
   const std::string_view group_denies = "ingress = []";

@@ -246,7 +246,7 @@ TEST_F(ReplayTest, cuts_the_flow_log_at_minutes_and_sorts_its_lines) {
   expect_law(outcome);
 }
 
-TEST_F(ReplayTest, logs_every_interface_in_the_default_format_where_no_log_is_asked_for) {
+TEST_F(ReplayTest, logs_every_interface_in_the_default_format_where_no_log_is_asked_for) {  // FL-2
   const auto outcome =
       run(CaptureFile()
               .add(kT, dns_query())

@@ -35,7 +35,7 @@ TEST(Bump, judges_by_addresses_and_changes_nothing_of_the_frame) {
             DropReason::NoRule);
 }
 
-TEST(Bump, drops_an_interfaces_address_that_arrives_outside) {
+TEST(Bump, drops_an_interfaces_address_that_arrives_outside) {  // SG-31
   BumpScene scene;
   EXPECT_EQ(scene.send(kOutside, Packet().ip(kWeb4, kDb4).udp(1, 2)).reason,
             DropReason::SourceCheck);
@@ -62,7 +62,7 @@ TEST(Bump, drops_or_forwards_what_nobody_owns) {
             Verdict::None);
 }
 
-TEST(Bump, lets_arp_and_neighbour_discovery_cross_unanswered) {
+TEST(Bump, lets_arp_and_neighbour_discovery_cross_unanswered) {  // SG-62
   BumpScene scene;
   const Bytes request = arp(1, kWebMac, kWeb4, "10.0.1.1");
   const Outcome crossing = scene.send(kInside, request);
@@ -77,7 +77,7 @@ TEST(Bump, lets_arp_and_neighbour_discovery_cross_unanswered) {
       << "somebody outside says that he is web";
 }
 
-TEST(Bump, does_not_carry_multicast_of_interfaces) {
+TEST(Bump, does_not_carry_multicast_of_interfaces) {  // SG-63
   BumpScene scene;
   EXPECT_EQ(scene.send(kInside, Packet().ip(kWeb4, "224.0.0.251").udp(5353, 5353)).reason,
             DropReason::Multicast);
@@ -98,7 +98,7 @@ TEST(Bump, calls_multicast_so_whoever_sends_it) {
   EXPECT_EQ(scene.send(kOutside, spoofed).reason, DropReason::Multicast);
 }
 
-TEST(Bump, lets_dhcp_through_only_where_it_is_exempt) {
+TEST(Bump, lets_dhcp_through_only_where_it_is_exempt) {  // SG-60
   BumpScene scene;
   const Packet discover = Packet()
                               .mac(kWebMac, "ff:ff:ff:ff:ff:ff")

@@ -26,7 +26,7 @@ struct WebScene : Scene {
   RuleIndex rule;
 };
 
-TEST(Connection, passes_where_a_rule_names_the_port) {
+TEST(Connection, passes_where_a_rule_names_the_port) {  // CT-1
   WebScene scene(false);
   const Outcome syn = scene.send(to_web(443, kSyn).numbers(100, 0));
   EXPECT_TRUE(syn.passed());
@@ -46,7 +46,7 @@ TEST(Connection, passes_where_a_rule_names_the_port) {
   EXPECT_TRUE(scene.flows()[0].tracked);
 }
 
-TEST(Connection, is_refused_without_a_rule) {
+TEST(Connection, is_refused_without_a_rule) {  // SG-1
   Scene scene(Wiring::Replay);
   const Outcome syn = scene.send(to_web(443, kSyn));
   EXPECT_EQ(syn.verdict, Verdict::Drop);
@@ -66,7 +66,7 @@ TEST(Connection, is_refused_on_another_port_and_from_another_network) {
   EXPECT_EQ(scene.send(Packet().ip(kClient, kWeb4).udp(40'000, 443)).reason, DropReason::NoRule);
 }
 
-TEST(Connection, works_over_ipv6_and_rules_of_one_family_leave_the_other_alone) {
+TEST(Connection, works_over_ipv6_and_rules_of_one_family_leave_the_other_alone) {  // SG-22
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kTcp, 443, 443, "2001:db8::/32");
   scene.publish();
@@ -93,7 +93,7 @@ TEST(Connection, may_begin_with_a_syn_that_carries_data_and_ecn) {
   EXPECT_TRUE(scene.send(to_web(443, flags).payload(20)).passed());
 }
 
-TEST(Connection, begins_only_with_a_syn_in_strict_mode) {
+TEST(Connection, begins_only_with_a_syn_in_strict_mode) {  // CT-23
   WebScene scene(false, TcpMode::Strict);
   EXPECT_EQ(scene.send(to_web(443, kAck).payload(10)).reason, DropReason::NotFirstPacket);
   EXPECT_TRUE(scene.send(to_web(443, kSyn)).passed());
@@ -148,7 +148,7 @@ TEST(Connection, takes_the_place_of_an_old_one_only_where_a_rule_admits_it) {
   }
 }
 
-TEST(Connection, forgets_a_closed_one_after_ten_seconds) {
+TEST(Connection, forgets_a_closed_one_after_ten_seconds) {  // CT-18
   WebScene scene;
   scene.send(to_web(443, kRst).numbers(101, 0));
   scene.wait_s(9);
@@ -171,7 +171,7 @@ TEST(Connection, counts_data_outside_the_window_and_drops_it_in_strict_mode) {
   }
 }
 
-TEST(Connection, dies_silently_when_idle_for_its_timeout) {
+TEST(Connection, dies_silently_when_idle_for_its_timeout) {  // CT-11, CT-19
   WebScene scene;
   scene.wait_s(349);
   EXPECT_TRUE(scene.send(from_web(443, kAck).numbers(501, 101)).passed());
@@ -182,7 +182,7 @@ TEST(Connection, dies_silently_when_idle_for_its_timeout) {
   EXPECT_EQ(scene.send(from_web(443, kAck).numbers(501, 101)).reason, DropReason::NoRule);
 }
 
-TEST(Connection, keeps_to_the_interfaces_own_timers) {
+TEST(Connection, keeps_to_the_interfaces_own_timers) {  // CT-17
   WebScene scene(false);
   scene.interface(kWeb).timeouts.tcp_established_s = 60;
   scene.publish();
@@ -195,7 +195,7 @@ TEST(Connection, keeps_to_the_interfaces_own_timers) {
   EXPECT_EQ(scene.flow_count(), 0u);
 }
 
-TEST(Connection, is_over_at_its_timeout_even_where_no_timer_came_by) {
+TEST(Connection, is_over_at_its_timeout_even_where_no_timer_came_by) {  // CT-19
   SceneOptions options;
   Scene scene(options);
   scene.allow_in(0, kUdp, 53, 53, "198.51.100.0/24");
@@ -205,7 +205,7 @@ TEST(Connection, is_over_at_its_timeout_even_where_no_timer_came_by) {
   EXPECT_EQ(scene.send(Packet().ip(kWeb4, kClient).udp(53, 5'000)).reason, DropReason::NoRule);
 }
 
-TEST(Datagrams, pass_back_without_a_rule_while_the_flow_lives) {
+TEST(Datagrams, pass_back_without_a_rule_while_the_flow_lives) {  // CT-1
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kUdp, 53, 53, "198.51.100.0/24");
   scene.publish();
@@ -219,7 +219,7 @@ TEST(Datagrams, pass_back_without_a_rule_while_the_flow_lives) {
   EXPECT_EQ(scene.send(answer).reason, DropReason::NoRule) << "CT-12";
 }
 
-TEST(Datagrams, become_a_stream_with_the_second_exchange) {
+TEST(Datagrams, become_a_stream_with_the_second_exchange) {  // CT-20
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kUdp, 53, 53, "198.51.100.0/24");
   scene.publish();
@@ -233,7 +233,7 @@ TEST(Datagrams, become_a_stream_with_the_second_exchange) {
   EXPECT_TRUE(scene.send(answer).passed()) << "CT-13: 180 s";
 }
 
-TEST(Ping, passes_and_is_answered_though_nothing_may_leave) {
+TEST(Ping, passes_and_is_answered_though_nothing_may_leave) {  // SG-4, CT-1
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kIcmp, 8, -1, "198.51.100.0/24");
   scene.publish();
@@ -246,7 +246,7 @@ TEST(Ping, passes_and_is_answered_though_nothing_may_leave) {
       << "CT-26: a request of its own is no answer";
 }
 
-TEST(Ping, passes_over_ipv6) {
+TEST(Ping, passes_over_ipv6) {  // CT-26
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kIcmpv6, 128, -1, "2001:db8::/32");
   scene.publish();
@@ -255,7 +255,7 @@ TEST(Ping, passes_over_ipv6) {
   EXPECT_EQ(scene.send(Packet().ip(kWeb6, kClient6).icmp(129, 0, 6)).reason, DropReason::NoRule);
 }
 
-TEST(Ping, unasked_answer_needs_a_rule_and_lends_no_way_back) {
+TEST(Ping, unasked_answer_needs_a_rule_and_lends_no_way_back) {  // CT-26
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kIcmp, 0, -1, "198.51.100.0/24");
   scene.publish();
@@ -276,7 +276,7 @@ TEST(OtherIcmp, lends_no_way_back) {
   EXPECT_EQ(scene.flow_count(), 1u);
 }
 
-TEST(Ping, of_both_sides_with_one_identifier_are_two) {
+TEST(Ping, of_both_sides_with_one_identifier_are_two) {  // CT-26
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kIcmp, 8, -1, "198.51.100.0/24");
   scene.allow_out(0, kIcmp, 8, -1, "198.51.100.0/24");
@@ -288,7 +288,7 @@ TEST(Ping, of_both_sides_with_one_identifier_are_two) {
   EXPECT_EQ(scene.flow_count(), 2u);
 }
 
-TEST(OtherProtocols, are_tracked_by_addresses_and_number) {
+TEST(OtherProtocols, are_tracked_by_addresses_and_number) {  // CT-2
   Scene scene(Wiring::Replay);
   scene.allow_in(0, 47, 0, 0, "198.51.100.0/24");
   scene.publish();

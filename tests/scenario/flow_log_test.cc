@@ -35,7 +35,7 @@ const FlowDelta* find_delta(const std::vector<FlowDelta>& deltas, Direction dire
   return nullptr;
 }
 
-TEST(FlowLog, tells_packets_bytes_and_seconds_of_each_direction) {
+TEST(FlowLog, tells_packets_bytes_and_seconds_of_each_direction) {  // FL-10, FL-25
   LogScene scene;
   const std::uint32_t begin_s = scene.now_s();
   scene.send(kQuestion);
@@ -109,7 +109,7 @@ TEST(FlowLog, keeps_the_window_under_way_to_itself) {
   EXPECT_EQ(deltas[0].last_s, scene.now_s() - 60);
 }
 
-TEST(FlowLog, sums_refused_packets_up_by_flow) {
+TEST(FlowLog, sums_refused_packets_up_by_flow) {  // FL-12
   LogScene scene;
   for (int i = 0; i < 9; ++i) scene.send(Packet().ip(kClient, kWeb4).udp(5'000, 54).payload(2));
   scene.wait_s(60);
@@ -122,7 +122,7 @@ TEST(FlowLog, sums_refused_packets_up_by_flow) {
   EXPECT_TRUE(deltas[0].rule.is_none());
 }
 
-TEST(FlowLog, tells_both_actions_of_one_flow) {
+TEST(FlowLog, tells_both_actions_of_one_flow) {  // FL-24
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
   scene.publish();
@@ -241,7 +241,7 @@ TEST(FlowLog, tells_the_rest_of_a_flow_that_ends) {
   EXPECT_EQ(packets_only(scene.take_deltas()).size(), 1u);
 }
 
-TEST(FlowLog, leaves_out_what_is_exempt_and_interfaces_without_a_log) {
+TEST(FlowLog, leaves_out_what_is_exempt_and_interfaces_without_a_log) {  // SG-60, FL-21
   LogScene scene;
   scene.policy.exempt = ExemptProfile::Aws;
   scene.interface(kApp).logged = false;

@@ -20,7 +20,7 @@ Packet first_of(const Packet& whole) { return Packet(whole).fragment(0, 80, true
 Packet middle_of(const Packet& whole) { return Packet(whole).fragment(80, 80, true); }
 Packet last_of(const Packet& whole) { return Packet(whole).fragment(160, 80, false); }
 
-TEST(Fragments, follow_the_verdict_of_the_first) {
+TEST(Fragments, follow_the_verdict_of_the_first) {  // CT-22
   FragmentScene scene;
   const Packet allowed = datagram(53, 1), refused = datagram(54, 2);
   const Outcome first = scene.send(first_of(allowed));
@@ -59,7 +59,7 @@ TEST(Fragments, without_a_first_pass_no_acl_though_an_entry_without_ports_allows
   EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentTimeout);
 }
 
-TEST(Fragments, before_their_first_are_held_and_then_judged) {
+TEST(Fragments, before_their_first_are_held_and_then_judged) {  // CT-22
   FragmentScene scene;
   const Packet whole = datagram(53, 1);
   EXPECT_FALSE(scene.send(last_of(whole)).is_finished);
@@ -198,7 +198,7 @@ TEST(Fragments, of_a_refused_first_pass_nowhere_on_a_bump_that_forwards_stranger
   expect_one_refusal(scene, kWeb, Direction::Ingress, 2);
 }
 
-TEST(Fragments, whose_first_never_comes_are_dropped_after_thirty_seconds) {
+TEST(Fragments, whose_first_never_comes_are_dropped_after_thirty_seconds) {  // CT-22
   FragmentScene scene;
   EXPECT_FALSE(scene.send(last_of(datagram(53, 1))).is_finished);
   scene.wait_s(29);
@@ -225,7 +225,7 @@ TEST(Fragments, in_one_burst_are_judged_as_one_by_one) {
   }
 }
 
-TEST(Fragments, that_overlap_end_their_train) {
+TEST(Fragments, that_overlap_end_their_train) {  // CT-22
   FragmentScene scene;
   const Packet whole = datagram(53, 1);
   EXPECT_TRUE(scene.send(first_of(whole)).passed());
@@ -242,7 +242,7 @@ TEST(Fragments, that_are_exact_duplicates_are_dropped_alone) {
   EXPECT_TRUE(scene.send(last_of(whole)).passed());
 }
 
-TEST(Fragments, of_a_tiny_first_are_refused) {
+TEST(Fragments, of_a_tiny_first_are_refused) {  // CT-22
   FragmentScene scene;
   const Packet segment = Packet().ip(kClient, kWeb4).tcp(5'000, 443, kSyn).payload(96).id(3);
   EXPECT_FALSE(scene.send(Packet(segment).fragment(16, 80, true)).is_finished);
@@ -354,7 +354,7 @@ struct ErrorScene : Scene {
   }
 };
 
-TEST(IcmpErrors, about_a_live_flow_pass_from_any_router) {
+TEST(IcmpErrors, about_a_live_flow_pass_from_any_router) {  // CT-25
   ErrorScene scene;
   for (std::uint8_t type : {3, 4, 11, 12}) {
     const Outcome outcome = scene.send(ErrorScene::error(type, 0).quote(scene.reply, 28));
@@ -388,7 +388,7 @@ TEST(IcmpErrors, of_the_other_family_are_not_related) {
   EXPECT_EQ(scene.send(0, frame).reason, DropReason::NoRule);
 }
 
-TEST(IcmpErrors, do_not_keep_their_flow_alive) {
+TEST(IcmpErrors, do_not_keep_their_flow_alive) {  // CT-25
   ErrorScene scene;
   scene.wait_s(15);
   EXPECT_TRUE(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 28)).passed());
@@ -396,7 +396,7 @@ TEST(IcmpErrors, do_not_keep_their_flow_alive) {
   EXPECT_EQ(scene.flow_count(), 0u) << "20 s after the SYN-ACK";
 }
 
-TEST(IcmpErrors, about_unknown_flows_need_a_rule) {
+TEST(IcmpErrors, about_unknown_flows_need_a_rule) {  // CT-24
   ErrorScene scene;
   const Packet stranger = Packet().ip(kWeb4, kClient).tcp(443, 40'001, kAck);
   EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(stranger, 28)).reason, DropReason::NoRule);
@@ -405,7 +405,7 @@ TEST(IcmpErrors, about_unknown_flows_need_a_rule) {
   EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(stranger, 28)).ingress.by, By::Rule);
 }
 
-TEST(IcmpErrors, must_quote_enough_and_go_to_the_quoted_source) {
+TEST(IcmpErrors, must_quote_enough_and_go_to_the_quoted_source) {  // CT-25
   ErrorScene scene;
   EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 23)).reason, DropReason::NoRule);
   EXPECT_EQ(scene.send(ErrorScene::error(5, 0).quote(scene.reply, 28)).reason, DropReason::NoRule)
@@ -435,12 +435,12 @@ TEST(IcmpErrors, leave_by_the_interface_about_what_came_in) {
   EXPECT_EQ(scene.send(error).egress.by, By::Related);
 }
 
-TEST(IcmpErrors, are_not_related_to_tracked_flows_in_documented_mode) {
+TEST(IcmpErrors, are_not_related_to_tracked_flows_in_documented_mode) {  // CT-24
   ErrorScene scene(IcmpErrorMode::Documented);
   EXPECT_EQ(scene.send(ErrorScene::error(3, 4).quote(scene.reply, 28)).reason, DropReason::NoRule);
 }
 
-TEST(IcmpErrors, about_an_untracked_flow_pass_while_its_rules_do) {
+TEST(IcmpErrors, about_an_untracked_flow_pass_while_its_rules_do) {  // CT-24
   for (IcmpErrorMode mode : {IcmpErrorMode::Related, IcmpErrorMode::Documented}) {
     Scene scene(Wiring::Replay);
     scene.policy.tracking.icmp_errors = mode;
@@ -458,7 +458,7 @@ TEST(IcmpErrors, about_an_untracked_flow_pass_while_its_rules_do) {
   }
 }
 
-TEST(IcmpErrors, about_ping_and_over_ipv6_pass) {
+TEST(IcmpErrors, about_ping_and_over_ipv6_pass) {  // CT-25
   Scene scene(Wiring::Replay);
   scene.allow_out(0, kIcmp, 8, -1, "198.51.100.0/24");
   scene.allow_out(0, kUdp, 53, 53, "2001:db8::/32");

@@ -7,7 +7,7 @@
 namespace sluice {
 namespace {
 
-TEST(TableFull, drops_new_connections_and_lets_old_ones_go_on) {
+TEST(TableFull, drops_new_connections_and_lets_old_ones_go_on) {  // CT-28
   SceneOptions options;
   options.flow_capacity = kFlowCapacityMin;
   Scene scene(options);
@@ -76,7 +76,7 @@ TEST(TableFull, of_tracked_flows_lets_untracked_connections_come_and_go) {
   }
 }
 
-TEST(TableFull, of_untracked_flows_leaves_room_for_tracked_ones) {
+TEST(TableFull, of_untracked_flows_leaves_room_for_tracked_ones) {  // CT-29
   SceneOptions options;
   options.flow_capacity = kFlowCapacityMin;
   Scene scene(options);
@@ -160,7 +160,7 @@ TEST(Malformed, drops_each_kind_under_its_own_reason_and_makes_no_state) {
   EXPECT_TRUE(scene.take_sent().empty());
 }
 
-TEST(Malformed, never_reaches_the_flow_log) {
+TEST(Malformed, never_reaches_the_flow_log) {  // FL-21
   Scene scene(Wiring::Replay);
   scene.send(Packet().ip(kClient, kWeb4).tcp(1, 2, 0));
   scene.wait_s(60);

@@ -17,7 +17,7 @@ void connect(Scene& scene) {
   EXPECT_TRUE(scene.send(kSshAck).passed());
 }
 
-TEST(TwoEnds, are_both_judged_in_order) {
+TEST(TwoEnds, are_both_judged_in_order) {  // SG-2, NA-19
   Scene scene(Wiring::Replay);
   const RuleIndex out = scene.allow_out_to(0, kTcp, 5432, 2);
   const RuleIndex in = scene.allow_in_from(2, kTcp, 5432, 0);
@@ -71,7 +71,7 @@ TEST(TwoEnds, follow_the_membership_of_groups) {
   EXPECT_TRUE(scene.send(from_app).passed()) << "SG-27";
 }
 
-TEST(NetworkAcl, is_asked_at_the_edge_of_the_subnet_only) {
+TEST(NetworkAcl, is_asked_at_the_edge_of_the_subnet_only) {  // NA-8
   Scene scene(Wiring::Replay);
   for (std::uint32_t group : {0u, 1u, 2u}) {
     scene.allow_out(group, kAll, 0, 0, "10.0.0.0/16");
@@ -89,7 +89,7 @@ TEST(NetworkAcl, is_asked_at_the_edge_of_the_subnet_only) {
   EXPECT_EQ(in.ingress.by, By::Acl);
 }
 
-TEST(NetworkAcl, breaks_a_tracked_connection_at_once) {
+TEST(NetworkAcl, breaks_a_tracked_connection_at_once) {  // NA-13
   Scene scene(Wiring::Replay);
   scene.allow_in(0, kTcp, 22, 22, "198.51.100.0/24");
   AclInput& acl = scene.add_acl(0);
@@ -117,7 +117,7 @@ TEST(NetworkAcl, needs_an_entry_for_replies) {
   EXPECT_EQ(scene.send(kSshSynAck).reason, DropReason::AclDeny) << "NA-17";
 }
 
-TEST(PolicyChange, lets_a_tracked_connection_live_on_and_refuses_new_ones) {
+TEST(PolicyChange, lets_a_tracked_connection_live_on_and_refuses_new_ones) {  // CT-7
   Scene scene(Wiring::Replay);
   const RuleIndex rule = scene.allow_in(0, kTcp, 22, 22, "198.51.100.7/32");
   scene.allow_out(0, kAll, 0, 0, "0.0.0.0/0");
@@ -142,7 +142,7 @@ TEST(PolicyChange, of_all_other_rules_does_not_matter_to_a_tracked_connection) {
   EXPECT_TRUE(scene.send(kSshReply).passed());
 }
 
-TEST(PolicyChange, opens_a_port_at_once) {
+TEST(PolicyChange, opens_a_port_at_once) {  // SG-9
   Scene scene(Wiring::Replay);
   EXPECT_EQ(scene.send(kSshSyn).reason, DropReason::NoRule);
   scene.allow_in(0, kTcp, 22, 22, "0.0.0.0/0");
@@ -296,7 +296,7 @@ struct UntrackedScene : Scene {
   RuleIndex out;
 };
 
-TEST(Untracked, passes_both_ways_by_rules) {
+TEST(Untracked, passes_both_ways_by_rules) {  // CT-4
   UntrackedScene scene;
   EXPECT_EQ(scene.send(kSshAck).ingress.by, By::Rule);
   EXPECT_EQ(scene.send(kSshAck).ingress.rule, scene.in);
@@ -318,7 +318,7 @@ TEST(Untracked, is_remembered_for_a_minute_after_its_end) {
   EXPECT_EQ(scene.flow_count(), 0u);
 }
 
-TEST(Untracked, dies_with_the_rule_that_admitted_it) {
+TEST(Untracked, dies_with_the_rule_that_admitted_it) {  // CT-6
   UntrackedScene scene;
   scene.remove(scene.in);
   scene.publish();
@@ -336,7 +336,7 @@ TEST(Untracked, loses_its_replies_with_the_rule_that_let_them_out) {
   EXPECT_EQ(scene.send(kSshReply).egress.by, By::Flow);
 }
 
-TEST(Untracked, is_judged_in_each_direction_without_an_observer_too) {
+TEST(Untracked, is_judged_in_each_direction_without_an_observer_too) {  // CT-6
   SceneOptions options;
   options.observe = false;
   Scene scene(options);

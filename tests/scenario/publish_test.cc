@@ -99,7 +99,7 @@ struct Runner {
   std::uint64_t turns = 0, lost = 0, leaked = 0;
 };
 
-TEST(Publish, a_thousand_times_under_traffic_loses_no_packet_and_leaks_none) {
+TEST(Publish, a_thousand_times_under_traffic_loses_no_packet_and_leaks_none) {  // SG-9
   EpochDomain epoch(2);
   Published<PolicySnapshot> pointer;
   auto current = policy_of(1, true);

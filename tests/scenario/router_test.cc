@@ -110,7 +110,7 @@ TEST(Router, judges_what_goes_nowhere_as_on_its_way) {
   EXPECT_EQ(scene.counters(kWeb).drops[static_cast<std::size_t>(DropReason::NoRule)], 4u);
 }
 
-TEST(Router, takes_nothing_of_a_vpc_or_its_peers_by_the_uplink) {
+TEST(Router, takes_nothing_of_a_vpc_or_its_peers_by_the_uplink) {  // NA-5
   RouterScene scene;
   VpcInput peer;
   peer.index = VpcIndex(1);
@@ -179,7 +179,7 @@ TEST(Router, drops_what_leaves_a_vpc_without_uplink) {
   EXPECT_EQ(scene.send(0, packet).reason, DropReason::NoRoute);
 }
 
-TEST(Router, drops_spoofed_sources) {
+TEST(Router, drops_spoofed_sources) {  // SG-31
   RouterScene scene;
   const Packet foreign = Packet().mac(kWebMac, kDbMac).ip(kApp4, kDb4).udp(1, 2);
   EXPECT_EQ(scene.send(0, foreign).reason, DropReason::SourceCheck);
@@ -241,7 +241,7 @@ TEST(Router, passes_fragments_in_order_though_no_more_can_be_held) {
   EXPECT_TRUE(scene.send(0, Packet(whole).fragment(80, 120, false)).passed());
 }
 
-TEST(Router, drops_impossible_addresses_and_what_is_for_many) {
+TEST(Router, drops_impossible_addresses_and_what_is_for_many) {  // SG-63
   RouterScene scene;
   EXPECT_EQ(scene.send(0, Packet().mac(kWebMac, kDbMac).ip("127.0.0.1", kDb4).udp(1, 2)).reason,
             DropReason::MalformedAddress);
@@ -258,7 +258,7 @@ TEST(Router, drops_impossible_addresses_and_what_is_for_many) {
   EXPECT_EQ(scene.send(0, Packet().ether_type(0x88cc).payload(50)).reason, DropReason::NotIp);
 }
 
-TEST(Router, calls_multicast_so_whoever_sends_it) {
+TEST(Router, calls_multicast_so_whoever_sends_it) {  // SG-63
   RouterScene scene;
   const auto to_many = [](const char* mac, const char* source, const char* destination) {
     return Packet().mac(mac, "33:33:00:00:00:16").ip(source, destination).udp(5353, 5353);
@@ -352,7 +352,7 @@ TEST(Router, learns_the_gateway_from_nobody_else) {
   EXPECT_TRUE(scene.worker().neighbor(NicIndex(3), Family::Ipv4).is_zero());
 }
 
-TEST(Arp, is_answered_for_every_address_of_the_vpc_but_the_own) {
+TEST(Arp, is_answered_for_every_address_of_the_vpc_but_the_own) {  // SG-62
   RouterScene scene;
   for (const char* target : {kApp4, kDb4, "10.0.1.1", "10.0.77.7"}) {
     const Outcome outcome = scene.send(0, arp(1, kWebMac, kWeb4, target));
@@ -387,7 +387,7 @@ TEST(Arp, probe_for_the_own_address_is_not_answered) {
   EXPECT_EQ(scene.drops(DropReason::SourceCheck), 0u);
 }
 
-TEST(Arp, of_a_liar_is_dropped) {
+TEST(Arp, of_a_liar_is_dropped) {  // SG-62
   RouterScene scene;
   EXPECT_EQ(scene.send(0, arp(1, kWebMac, kApp4, kDb4)).reason, DropReason::SourceCheck);
   EXPECT_EQ(scene.send(0, arp(1, kAppMac, kWeb4, kDb4)).reason, DropReason::SourceCheck);
@@ -420,7 +420,7 @@ TEST(Arp, on_the_uplink_is_answered_for_own_and_interface_addresses) {
   EXPECT_EQ(scene.send(kUplink, arp(1, kGatewayMac, "192.0.2.1", "10.0.1.99")).sent.size(), 0u);
 }
 
-TEST(NeighborDiscovery, is_answered_with_a_sound_advertisement) {
+TEST(NeighborDiscovery, is_answered_with_a_sound_advertisement) {  // SG-62
   RouterScene scene;
   const Outcome outcome = scene.send(0, solicitation(kWebMac, kWeb6, "fd00:10:0:2::30"));
   ASSERT_EQ(outcome.sent.size(), 1u);
@@ -449,7 +449,7 @@ TEST(NeighborDiscovery, probe_for_the_own_address_is_not_answered) {
   EXPECT_EQ(scene.drops(DropReason::SourceCheck), 0u);
 }
 
-TEST(NeighborDiscovery, of_a_liar_is_dropped) {
+TEST(NeighborDiscovery, of_a_liar_is_dropped) {  // SG-62
   RouterScene scene;
   EXPECT_EQ(scene.send(0, solicitation(kWebMac, "fd00:10:0:1::20", "fd00:10:0:2::30")).reason,
             DropReason::SourceCheck);
