@@ -286,6 +286,8 @@ def tidy_tests(suite, root):
     suite.add(run_lines("tidy_test", [sys.executable, str(tidy / "tidy_test.py")], 60))
     suite.add(run_lines("run_suite_test",
                         [sys.executable, str(root / "tests" / "run_suite_test.py")], 60))
+    suite.add(run_lines("semantics_table_test",
+                        [sys.executable, str(root / "tests" / "semantics_table_test.py")], 60))
 
 
 def fuzz_targets(targets):
