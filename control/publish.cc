@@ -157,7 +157,6 @@ ApplyOutcome Publisher::edit(EditRequest request) {
   }
   outcome.error = check_expected(request.expected, generation());
   if (outcome.error) return outcome;
-  if (!places_) places_ = std::make_unique<const PolicyPlaces>(active_->policy);
   StagedEdits staged(active_->policy, active_->input, *active_->snapshot, *places_, registry_);
   outcome.error = stage(request, staged, outcome);
   if (outcome.error) return outcome;
@@ -304,7 +303,7 @@ std::optional<Error> Publisher::enforce(Candidate& candidate, ApplyOutcome& outc
     return published.error();
   }
   active_ = std::move(candidate.next);
-  places_.reset();
+  places_ = std::make_unique<const PolicyPlaces>(active_->policy);
   if (!is_kept_already) {
     const Status committed = state_.commit();
     if (!committed) {

@@ -128,7 +128,7 @@ class Publisher {
   PublishOptions options_;
   StateDirectory state_;
   std::shared_ptr<ActivePolicy> active_;
-  std::unique_ptr<const PolicyPlaces> places_;  // of active_, made at its first edit
+  std::unique_ptr<const PolicyPlaces> places_;  // of active_
 };
 
 }  // namespace sluice

@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 import machine  # noqa: E402
 import micro  # noqa: E402
 import report  # noqa: E402
-from end_to_end import throughput  # noqa: E402
+from end_to_end import scale, throughput  # noqa: E402
 
 # Nothing new is begun after this, so that --quick ends within two minutes.
 QUICK_LAST_BEGIN_S = 95
@@ -23,7 +23,6 @@ NOT_RUN = [
     "OVS-DPDK with ct(commit) beside the same flows",
     "VPP in the same run: its figures are those of the reference machine",
     "new connections per second",
-    "time until one changed rule is in force everywhere",
     "flow logs on beside flow logs off",
     "memory per tracked connection",
 ]
@@ -71,6 +70,10 @@ def choose_cores():
     return cores[-1], cores[0]
 
 
+def measurer(case):
+    return scale if isinstance(case, scale.Case) else throughput
+
+
 class Run:
     """One call of the suite."""
 
@@ -95,15 +98,21 @@ class Run:
             self.rows += micro.measure(self.options.build, bench, self.directory, self.core,
                                        self.options.quick)
 
-    def end_to_end(self, chosen):
-        if not chosen:
-            return
-        problem = throughput.obstacle(self.options.build)
-        if not problem and self.core == self.other_core:
-            problem = "one core alone: the worker would share it"
+    def obstacle(self, case):
+        if self.core == self.other_core:
+            return "one core alone: the worker would share it"
+        return measurer(case).obstacle(self.options.build)
+
+    def may_run(self, case):
+        problem = self.obstacle(case)
         if problem:
-            say(f"nothing end to end: {problem}")
-            self.not_run += [f"{case.name} ({problem})" for case in chosen]
+            say(f"{case.name}: {problem}")
+            self.not_run.append(f"{case.name} ({problem})")
+        return not problem
+
+    def end_to_end(self, chosen):
+        chosen = list(filter(self.may_run, chosen))
+        if not chosen:
             return
         with machine.HugePages(throughput.memory_size(chosen)) as pages:
             self.pages = pages.story
@@ -112,7 +121,7 @@ class Run:
                                    pages.held)
             for case in filter(self.may_begin, chosen):
                 say(case.name)
-                self.rows += throughput.measure(plan, case, self.options.quick)
+                self.rows += measurer(case).measure(plan, case, self.options.quick)
 
     def facts(self, load_before):
         root = Path(__file__).resolve().parent.parent
@@ -135,7 +144,7 @@ def print_result(rows, facts, not_run):
 
 def main():
     parser, options = arguments()
-    benches, cases = micro.benches(), throughput.cases()
+    benches, cases = micro.benches(), [*throughput.cases(), *scale.cases()]
     if options.list:
         for entry in [*benches, *cases]:
             print("\n".join(names_of(entry)))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Tests of the perf suite's own parts: what it sends, how it counts, what it says."""
 
+import io
 import json
 import os
 import struct
@@ -17,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import micro  # noqa: E402
 import report  # noqa: E402
 import suite  # noqa: E402
-from end_to_end import child, throughput, window  # noqa: E402
+from end_to_end import child, scale_policy, throughput, window  # noqa: E402
 from end_to_end.appliance import Appliance  # noqa: E402
 from lookup import prefix_files  # noqa: E402
 from traffic import established_flows  # noqa: E402
@@ -150,6 +151,29 @@ class Rows(unittest.TestCase):
         for key in ("name", "value", "unit", "peer", "peer_value", "ratio", "goal", "median",
                     "spread", "machine", "commit"):
             self.assertIsNotNone(result[key], key)
+
+
+class ScalePolicy(unittest.TestCase):
+    def setUp(self):
+        self.size = scale_policy.Size(groups=7, interfaces=450, prefixes=3000)
+        text = io.StringIO()
+        scale_policy.write_json(text, self.size, {"vpc": [{"id": "vpc-more"}]})
+        self.policy = json.loads(text.getvalue())
+
+    def test_it_has_the_sizes_that_were_asked_for_and_the_rows_besides(self):
+        self.assertEqual(len(self.policy["security_group"]), 7)
+        self.assertEqual(len(self.policy["interface"]), 450)
+        self.assertEqual(len(self.policy["subnet"]), 3)
+        self.assertEqual([row["id"] for row in self.policy["vpc"]], ["vpc-scale", "vpc-more"])
+        for group in self.policy["security_group"]:
+            self.assertEqual((len(group["ingress"]), len(group["egress"])), (60, 60))
+
+    def test_a_third_of_the_rules_name_groups_and_prefixes_are_distinct(self):
+        rules = [rule for group in self.policy["security_group"] for rule in group["ingress"]]
+        naming = [rule for rule in rules if rule["source"].startswith("sg-")]
+        self.assertEqual(len(naming) * 3, len(rules))
+        entries = [entry["cidr"] for each in self.policy["prefix_list"] for entry in each["entries"]]
+        self.assertEqual(len(set(entries)), 3000)
 
 
 class Measuring(unittest.TestCase):

@@ -24,9 +24,9 @@ class Rpc:
         self.reader = self.socket.makefile("rb")
         self.number = 0
 
-    def call(self, method):
+    def call(self, method, **params):
         self.number += 1
-        request = {"jsonrpc": "2.0", "id": self.number, "method": method}
+        request = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
         self.socket.sendall(json.dumps(request).encode() + b"\n")
         answer = json.loads(self.reader.readline())
         if "error" in answer:
@@ -100,9 +100,14 @@ directory = "{plan.directory}/state"
     def apply(self, policy):
         path = self.plan.directory / "policy.toml"
         path.write_text(policy)
+        self.apply_file(path)
+
+    def apply_file(self, path, limit_s=60):
         command = [self.plan.build / "control/main/sluicectl", "-q", "-s",
-                   self.plan.directory / "control.sock", "policy", "apply", path]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+                   self.plan.directory / "control.sock", "--timeout", str(limit_s), "policy",
+                   "apply", path]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s,
+                              check=False)
         if done.returncode != 0:
             raise Failed(f"sluicectl policy apply: {done.stderr.strip()[-300:]}")
 

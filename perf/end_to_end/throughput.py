@@ -82,12 +82,19 @@ def memory_size(chosen):
 
 
 def obstacle(build):
-    """Why nothing can be measured end to end here, or nothing."""
+    """Why this cannot be measured here, or nothing."""
+    problem = appliance_obstacle(build)
+    if problem:
+        return problem
+    if not shutil.which(testpmd.PROGRAM):
+        return f"{testpmd.PROGRAM} is not installed (Debian package dpdk-dev)"
+    return ""
+
+
+def appliance_obstacle(build):
     for name in ("sluiced", "sluicectl"):
         if not os.access(build / "control/main" / name, os.X_OK):
             return f"{build}/control/main/{name} is not built"
-    if not shutil.which(testpmd.PROGRAM):
-        return f"{testpmd.PROGRAM} is not installed (Debian package dpdk-dev)"
     return ""
 
 

@@ -1,0 +1,193 @@
+"""One change of a policy of the largest accounts' size, with traffic running.
+
+The time of a change is what its client sees: from the request on the control socket to the answer,
+which comes when every worker enforces it and the state directory keeps it. Beside it stands the
+same policy applied as a whole. No packet of the running flows may be dropped meanwhile.
+"""
+
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+
+from end_to_end import scale_policy, throughput
+from end_to_end.appliance import Appliance
+from end_to_end.child import Failed
+from report import Row
+from traffic import established_flows
+
+FLOWS = 4_096
+LOAD_GOAL_S = 20.0
+SNAPSHOT_GOAL_MB = 300.0
+CHANGE_GOAL_MS = 1.0
+
+
+@dataclass
+class Case:
+    label: str
+    size: scale_policy.Size
+    changes: int
+    quick: bool = False
+    flow_count: int = FLOWS
+
+    @property
+    def name(self):
+        return f"scale, {self.label}"
+
+
+def cases():
+    return [Case("10 k groups, 100 k interfaces, 1 M prefixes", scale_policy.Size(), 400)]
+
+
+def obstacle(build):
+    return throughput.appliance_obstacle(build)
+
+
+def traffic_rows():
+    """The interfaces of the capture, beside the many others."""
+    return {
+        "subnet": [{"id": "subnet-perf", "vpc": "vpc-scale", "cidrs": ["10.77.1.0/24"]}],
+        "security_group": [{"id": "sg-perf", "name": "perf", "vpc": "vpc-scale", "egress": [],
+                            "ingress": [{"protocol": "-1", "source": "20.0.0.0/8"}]}],
+        "interface": [{"id": f"eni-perf{number}", "subnet": "subnet-perf",
+                       "addresses": [f"10.77.1.{10 + number}"], "security_groups": ["sg-perf"]}
+                      for number in range(established_flows.INTERFACES)]}
+
+
+class LoadedAppliance(Appliance):
+    def __init__(self, plan, capture, block_sizes, size):
+        super().__init__(plan, capture, block_sizes, 1)
+        self.policy = plan.directory / "scale.json"
+        with open(self.policy, "w", encoding="ascii") as file:
+            scale_policy.write_json(file, size, traffic_rows())
+
+    def configuration(self):
+        room = "[engine]\ninterface_capacity = 262144\n"
+        return super().configuration().replace("[engine]\n", room, 1)
+
+    def warm_up(self):
+        self.load_s = self.apply_whole()
+        self.child.wait_for(lambda: self.live_flows() == FLOWS, f"{FLOWS} live flows", 30)
+
+    def apply_whole(self):
+        began = time.monotonic()
+        self.apply_file(self.policy, 300)
+        return time.monotonic() - began
+
+    def change(self, edits):
+        """Milliseconds until the answer."""
+        began = time.monotonic()
+        self.rpc.call("policy.edit", edits=edits)
+        return (time.monotonic() - began) * 1e3
+
+
+def there_and_back(appliance, pairs):
+    """Each pair is a change and the one that takes it back; the time of each."""
+    return [appliance.change(edits) for pair in pairs for edits in pair]
+
+
+def rule_changes(size, count):
+    for i in range(count // 2):
+        rule = {"do": "rule.add", "group": scale_policy.group_id(i * 97 % size.groups),
+                "direction": "ingress", "protocol": "tcp", "ports": 70 + i,
+                "source": "192.0.2.0/24"}
+        yield rule
+
+
+def member_changes(size, count):
+    for i in range(count // 2):
+        member = {"interface": scale_policy.interface_id(i * 977 % size.interfaces),
+                  "group": "sg-perf"}
+        yield [{"do": "interface.attach", **member}], [{"do": "interface.detach", **member}]
+
+
+def prefix_changes(size, cidr_of, count):
+    for i in range(count // 2):
+        entry = {"list": scale_policy.list_id(i * 7 % size.lists), "cidr": cidr_of(i)}
+        yield [{"do": "prefix-list.add", **entry}], [{"do": "prefix-list.remove", **entry}]
+
+
+def mass_changes(size, count):
+    members = [{"interface": scale_policy.interface_id(i), "group": "sg-perf"}
+               for i in range(min(10_000, size.interfaces))]
+    for _ in range(count // 2):
+        yield ([{"do": "interface.attach", **member} for member in members],
+               [{"do": "interface.detach", **member} for member in members])
+
+
+def change_rules(appliance, size, count):
+    """A rule is taken away by the id that adding it answered."""
+    times = []
+    for rule in rule_changes(size, count):
+        began = time.monotonic()
+        added = appliance.rpc.call("policy.edit", edits=[rule])
+        times.append((time.monotonic() - began) * 1e3)
+        times.append(appliance.change([{"do": "rule.remove", "rule": added["rules"][0]}]))
+    return times
+
+
+def all_changes(appliance, case):
+    """(what, milliseconds of each, goal of the 99th percentile)."""
+    size = case.size
+    yield "one rule", change_rules(appliance, size, case.changes), CHANGE_GOAL_MS
+    yield ("one member", there_and_back(appliance, member_changes(size, case.changes)),
+           CHANGE_GOAL_MS)
+    yield ("one prefix", there_and_back(appliance, prefix_changes(
+        size, lambda i: f"198.51.{i % 256}.0/24", case.changes)), CHANGE_GOAL_MS)
+    yield ("a /8 over everything", there_and_back(appliance, prefix_changes(
+        size, lambda i: f"{16 + i % 32}.0.0.0/8", case.changes // 4)), CHANGE_GOAL_MS)
+    yield "10 k members in one commit", there_and_back(appliance, mass_changes(size, 10)), None
+
+
+def percentile(values, part):
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * part), len(ordered) - 1)]
+
+
+def change_row(case, what, times, rebuild_ms, goal):
+    """Beside what is allowed; where nothing is said of that, beside the whole policy."""
+    name = f"{case.name}: {what}, 99th percentile"
+    late = percentile(times, 0.99)
+    if goal:
+        row = Row(name, "ms", "ms allowed", 1.0, at_least=False).compare([late], [goal])
+    else:
+        row = Row(name, "ms", "ms for the whole", None).compare([late], [rebuild_ms])
+    row.note = (f"median {statistics.median(times):.2f} ms, worst {max(times):.2f} ms of "
+                f"{len(times)}; the whole policy anew takes {rebuild_ms:.0f} ms")
+    return row
+
+
+def amount_row(case, what, unit, value, goal):
+    row = Row(f"{case.name}: {what}", unit, f"{unit} allowed", 1.0, at_least=False)
+    return row.compare([value], [goal])
+
+
+def measure(plan, case, _quick):
+    try:
+        capture = plan.directory / "flows.pcap"
+        sizes = established_flows.write_capture(capture, FLOWS)
+        appliance = LoadedAppliance(plan, capture, sizes, case.size)
+        try:
+            return _rows(appliance, case)
+        finally:
+            appliance.stop()
+    except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
+        row = Row(case.name, "ms", "", None)
+        row.note = f"not measured: {error}"
+        return [row]
+
+
+def _rows(appliance, case):
+    appliance.start()
+    rows = [amount_row(case, "from JSON to enforced", "s", appliance.load_s, LOAD_GOAL_S)]
+    snapshot = appliance.rpc.call("stats")["policy"]["snapshot_bytes"] / 1e6
+    rows.append(amount_row(case, "snapshot", "MB", snapshot, SNAPSHOT_GOAL_MB))
+    dropped = appliance.worker()["dropped"]
+    measured = list(all_changes(appliance, case))
+    if appliance.worker()["dropped"] != dropped:
+        raise Failed(f"{appliance.worker()['dropped'] - dropped} packets of established flows "
+                     "were dropped during the changes")
+    appliance.check()
+    rebuild_ms = appliance.apply_whole() * 1e3
+    return rows + [change_row(case, what, times, rebuild_ms, goal)
+                   for what, times, goal in measured]
