@@ -92,6 +92,28 @@ bool must_forget(WorkerContext& context, const InterfaceRow& row, const FlowTupl
   return false;
 }
 
+// False if a policy change ended the flow. A TCP connection that the rules of now refuse becomes a
+// closed one, as in must_forget().
+bool survives_change(WorkerContext& context, const InterfaceRow& row, const FlowTuple& tuple,
+                     FlowState& state) {
+  if (state.is_revoked()) return true;
+  const bool is_flushed = state.generation < row.flush_before.value();
+  const bool is_asked_again =
+      !state.has(FlowState::kUntracked) && state.generation < row.rejudge_before.value();
+  if (!is_flushed && !is_asked_again) return true;
+  const Decision decision =
+      context.verdicts.decide(*context.policy, first_question_of(tuple, state));
+  if (decision.verdict == Verdict::Accept) {
+    if (is_flushed) return false;
+    state.generation = context.policy->generation().value();
+    state.rule = decision.rule.value();
+    return true;
+  }
+  if (tuple.proto != Proto::Tcp) return false;
+  revoke(context, tuple, state);
+  return true;
+}
+
 }  // namespace
 
 void revoke(WorkerContext& context, const FlowTuple& tuple, FlowState& state) {
@@ -112,6 +134,14 @@ TimeoutTable timeouts_of(const InterfaceRow& row, const TrackingSettings& tracki
   table.time_wait_ms = tracking.time_wait_s * 1000;
   table.icmp_ms = tracking.icmp_s * 1000;
   return table;
+}
+
+std::uint32_t timeout_at_visit(WorkerContext& context, const FlowTuple& tuple, FlowState& state) {
+  const InterfaceRow* row =
+      context.policy == nullptr ? nullptr : context.policy->find_interface(tuple.eni);
+  if (row == nullptr) return timeout_of(state, tuple.proto, TimeoutTable());
+  if (!survives_change(context, *row, tuple, state)) return 0;
+  return timeout_of(state, tuple.proto, timeouts_of(*row, context.policy->tracking()));
 }
 
 FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i) {

@@ -20,6 +20,11 @@ FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i);
 // Closes the TCP flow, which the rules of the policy under way refuse (see FlowState::kRevoked).
 void revoke(WorkerContext& context, const FlowTuple& tuple, FlowState& state);
 
+// The idle timeout of a flow whose timer has come; 0 if a policy change ended it, which no packet
+// came to find out. Flows that the change wants judged again are judged here, too: so many a turn
+// as timers are visited, whatever the number of flows.
+std::uint32_t timeout_at_visit(WorkerContext& context, const FlowTuple& tuple, FlowState& state);
+
 // The idle timeouts of an interface under the policy's settings.
 TimeoutTable timeouts_of(const InterfaceRow& row, const TrackingSettings& tracking);
 

@@ -44,14 +44,10 @@ std::size_t run_released(WorkerContext& context) {
 }
 
 void expire_flows(WorkerContext& context) {
-  const TimeoutTable plain;
   context.flows.expire(
       context.clock.moment().tick_ms, kExpireBudget,
-      [&](const FlowTuple& tuple, const FlowState& state) {
-        const InterfaceRow* row =
-            context.policy == nullptr ? nullptr : context.policy->find_interface(tuple.eni);
-        return timeout_of(state, tuple.proto,
-                          row == nullptr ? plain : timeouts_of(*row, context.policy->tracking()));
+      [&](const FlowTuple& tuple, FlowState& state) {
+        return timeout_at_visit(context, tuple, state);
       },
       [&](const FlowTuple& tuple, FlowState& state) { note_flow_end(context, tuple, state); });
 }

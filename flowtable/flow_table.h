@@ -126,8 +126,8 @@ class FlowTable {
         [&](std::uint32_t index) {
           Entry& entry = entries_[index];
           const FlowTuple tuple = entry.key.tuple();
+          const std::uint32_t timeout_ms = timeout_of(tuple, entry.state);  // may close the flow
           const std::uint32_t idle_ms = now - entry.state.last_seen_ms;
-          const std::uint32_t timeout_ms = timeout_of(tuple, entry.state);
           if (idle_ms >= timeout_ms) {
             on_end(tuple, entry.state);
             remove(index);

@@ -219,6 +219,51 @@ TEST(PolicyChange, keeps_a_connection_cut_while_its_sides_send_again_and_again) 
   EXPECT_EQ(scene.flow_count(), 0u);
 }
 
+// A flow that no packet comes for: its timer finds what the change made of it.
+TEST(PolicyChange, judges_an_idle_connection_again_when_its_timer_comes) {
+  for (const auto how : {&InterfaceInput::rejudge_before, &InterfaceInput::flush_before}) {
+    CutScene scene("198.51.100.7/32");
+    scene.cut(how);
+    EXPECT_EQ(scene.flows()[0].phase, FlowPhase::Established) << "before its timer";
+    scene.wait_s(180);  // longer than a handshake may take, far from the timeout of a connection
+    ASSERT_EQ(scene.flow_count(), 1u);
+    EXPECT_EQ(scene.flows()[0].phase, FlowPhase::Closed);
+    EXPECT_EQ(scene.send(kSshReply).reason, DropReason::Closed);
+    scene.wait_s(352);
+    EXPECT_EQ(scene.flow_count(), 0u);
+  }
+}
+
+TEST(PolicyChange, leaves_an_idle_connection_that_is_still_allowed) {
+  Scene scene(Wiring::Replay);
+  scene.allow_in(0, kTcp, 22, 22, "198.51.100.7/32");
+  scene.publish();
+  connect(scene);
+  scene.interface(kWeb).rejudge_before = scene.policy.generation.next();
+  scene.publish();
+  scene.wait_s(180);
+  ASSERT_EQ(scene.flow_count(), 1u);
+  EXPECT_EQ(scene.flows()[0].phase, FlowPhase::Established);
+  EXPECT_EQ(scene.flows()[0].generation, scene.policy.generation);
+}
+
+TEST(PolicyChange, ends_an_idle_exchange_of_datagrams_when_its_timer_comes) {
+  Scene scene(Wiring::Replay);
+  const RuleIndex rule = scene.allow_in(0, kUdp, 53, 53, "198.51.100.7/32");
+  scene.publish();
+  const Packet query = Packet().ip(kClient, kWeb4).udp(40'000, 53);
+  const Packet answer = Packet().ip(kWeb4, kClient).udp(53, 40'000);
+  for (int i = 0; i < 3; ++i) {  // a stream, which lives for 180 s
+    EXPECT_TRUE(scene.send(query).passed());
+    EXPECT_TRUE(scene.send(answer).passed());
+  }
+  scene.remove(rule);
+  scene.interface(kWeb).rejudge_before = scene.policy.generation.next();
+  scene.publish();
+  scene.wait_s(60);
+  EXPECT_EQ(scene.flow_count(), 0u);
+}
+
 TEST(PolicyChange, takes_a_connection_up_again_when_its_rule_is_back) {
   CutScene scene("198.51.100.7/32");
   scene.cut(&InterfaceInput::rejudge_before);
