@@ -124,11 +124,15 @@ class Checker {
     return false;
   }
 
-  // Blocks are nested or apart, so that after sorting it is enough to look at the last block that
-  // is not inside another. The same block twice is always an error; overlaps have the severity.
+  // Blocks of one family are nested or apart, so that after sorting by family first it is enough to
+  // look at the last block that is not inside another. The same block twice is always an error;
+  // overlaps have the severity.
   void check_overlap(std::vector<PlacedCidr> blocks, const std::string& what, Severity severity) {
     std::sort(blocks.begin(), blocks.end(), [](const PlacedCidr& a, const PlacedCidr& b) {
-      return std::tie(a.cidr, a.at) < std::tie(b.cidr, b.at);
+      const auto order = [](const PlacedCidr& block) {
+        return std::make_tuple(block.cidr.family(), block.cidr, block.at);
+      };
+      return order(a) < order(b);
     });
     const PlacedCidr* outer = nullptr;
     for (const PlacedCidr& block : blocks) {
@@ -406,7 +410,7 @@ class Checker {
           what + ": more than one of vpc, subnet and interface is named " + quoted(log.resource));
     }
     if (log.path.empty()) return;
-    claim(log_paths_, log.path, log.at, "duplicate-destination",
+    claim(log_paths_, log.path, log.path_at, "duplicate-destination",
           what + ": a second flow log writes to " + log.path);
   }
 

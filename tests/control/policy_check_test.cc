@@ -105,5 +105,16 @@ TEST(PolicyCheck, finds_every_subnet_inside_one_wide_one) {
             (std::vector<std::string>{"11:8 error overlap", "15:8 error overlap"}));
 }
 
+// ::a00:1 lies between the two IPv4 blocks where the bits alone are compared.
+TEST(PolicyCheck, finds_overlaps_with_blocks_of_the_other_family_in_between) {
+  LoadedPolicy loaded = load_policy_text(
+      "[[vpc]]\nid='vpc-a'\ncidrs=['0.0.0.0/0', '::/0']\n"
+      "[[subnet]]\nid='a'\nvpc='vpc-a'\ncidrs=['10.0.0.0/8']\n"
+      "[[subnet]]\nid='b'\nvpc='vpc-a'\ncidrs=['::a00:1/128']\n"
+      "[[subnet]]\nid='c'\nvpc='vpc-a'\ncidrs=['10.0.1.0/24']\n",
+      "p");
+  EXPECT_EQ(short_findings(loaded), std::vector<std::string>{"15:8 error overlap"});
+}
+
 }  // namespace
 }  // namespace sluice
