@@ -33,6 +33,7 @@ struct FlowLog {
   std::uint32_t rotate_keep = 10;
   Position at;
   Position resource_at;
+  Position path_at;
 };
 
 // What is known about a field name of `format`.

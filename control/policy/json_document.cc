@@ -1,5 +1,6 @@
 #include "control/policy/json_document.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <limits>
@@ -106,8 +107,14 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
-  bool parse_error(std::size_t offset, const std::string& /*last_token*/,
+  bool parse_error(std::size_t offset, const std::string& last_token,
                    const nlohmann::json::exception& error) override {
+    if (dynamic_cast<const nlohmann::json::out_of_range*>(&error) != nullptr) {
+      findings_.error(token_start(), "out-of-range",
+                      "the number " + std::string(shown_number(last_token)) +
+                          " is out of range: it must be below 1.8e308");
+      return false;
+    }
     std::string sentence = error.what();
     // The library's own preamble repeats the place: "[json.exception…] parse error at line 1, …: ".
     const std::size_t preamble = sentence.find(": ");
@@ -118,6 +125,12 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
+  // The last token without the character that ended it.
+  static std::string_view shown_number(std::string_view token) {
+    static constexpr std::size_t kShownMax = 40;
+    return token.substr(0, std::min(token.find_last_of("0123456789") + 1, kShownMax));
+  }
+
   // Where the token of this event began: the first character since the last one that can begin
   // one. The parser may have read one character beyond a number; such a character never begins a
   // token.
@@ -182,7 +195,9 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
 std::optional<Node> parse_json_document(std::string_view text, Findings& findings) {
   // A skipped byte order mark would shift the places; it is not valid JSON anyway (RFC 8259, 8.1).
   if (text.starts_with("\xef\xbb\xbf")) {
-    findings.error({1, 1}, "syntax", "not valid JSON: it begins with a byte order mark");
+    findings.error({1, 1}, "syntax",
+                   "not valid JSON: it begins with a byte order mark; save it as "
+                   "UTF-8 without one");
     return std::nullopt;
   }
   TreeBuilder builder(text, findings);

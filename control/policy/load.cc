@@ -89,7 +89,10 @@ LoadedPolicy load_read(PolicyText read, std::string_view name) {
 }  // namespace
 
 LoadedPolicy load_policy_text(std::string_view text, std::string_view file_name) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  // A byte order mark hides no brace; what reads JSON refuses it, what reads TOML skips it.
+  static constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  const std::size_t start = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  const std::size_t first = text.find_first_not_of(" \t\r\n", start);
   const bool is_json = first != std::string_view::npos && text[first] == '{';
   return load(text, file_name, is_json ? Spelling::Json : Spelling::Toml);
 }

@@ -213,9 +213,10 @@ void read_destination(TableReader& table, FlowLog& log) {
   static constexpr std::string_view kScheme = "file:";
   const std::optional<std::string> text = table.required_string("destination");
   if (!text) return;
+  log.path_at = table.place_of("destination");
   const std::string path = text->starts_with(kScheme) ? text->substr(kScheme.size()) : "";
   if (!path.starts_with('/') || path.ends_with('/') || path.find('\0') != std::string::npos) {
-    table.error(table.place_of("destination"), "bad-destination",
+    table.error(log.path_at, "bad-destination",
                 "destination = " + quoted(*text) +
                     " must be a file by its whole path, such as file:/var/log/sluice/flow.log");
     return;

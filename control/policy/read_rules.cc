@@ -11,7 +11,7 @@ namespace sluice {
 
 namespace {
 
-constexpr std::size_t kDescriptionSizeMax = 255;  // SG-6
+constexpr std::size_t kCharactersMax = 255;  // SG-6
 constexpr std::string_view kNameMarks = " ._-:/()#,@[]+=&;{}!$*";
 
 bool has_name_characters(std::string_view text, bool with_ampersand) {
@@ -32,10 +32,11 @@ std::string trimmed(std::string text) {
 std::string read_description(TableReader& table) {
   const std::optional<std::string> text = table.string("description");
   if (!text) return "";
-  if (text->size() > kDescriptionSizeMax) {
+  const std::size_t count = character_count(*text);
+  if (count > kCharactersMax) {
     table.error(table.place_of("description"), "too-long",
-                "the description has " + std::to_string(text->size()) + " characters; at most " +
-                    std::to_string(kDescriptionSizeMax) + " may be");
+                "the description has " + std::to_string(count) + " characters; at most " +
+                    std::to_string(kCharactersMax) + " may be");
   } else if (!has_name_characters(*text, false)) {
     table.findings().warning(
         table.place_of("description"), "description-characters",
@@ -55,10 +56,10 @@ std::string read_group_name(TableReader& table) {
   const Position at = table.place_of("name");
   if (name.empty()) {
     table.error(at, "bad-name", "the name is empty");
-  } else if (name.size() > kDescriptionSizeMax) {
+  } else if (character_count(name) > kCharactersMax) {
     table.error(at, "too-long",
-                "the name has " + std::to_string(name.size()) + " characters; at most " +
-                    std::to_string(kDescriptionSizeMax) + " may be");
+                "the name has " + std::to_string(character_count(name)) + " characters; at most " +
+                    std::to_string(kCharactersMax) + " may be");
   } else if (name.starts_with("sg-")) {
     table.error(at, "bad-name", "the name " + quoted(name) + " may not begin with sg-");
   } else if (!has_name_characters(name, true)) {

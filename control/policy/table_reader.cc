@@ -161,20 +161,56 @@ void for_each_table(TableReader& parent, std::string_view key,
   }
 }
 
+namespace {
+
+// Bytes of the UTF-8 character at the beginning of the text (RFC 3629, section 4); 0: it is none.
+std::size_t character_size(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // Longer than need be, half of a surrogate pair, or beyond U+10FFFF.
+  const bool is_wrong = (lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) >= 0xa0) ||
+                        (lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) >= 0x90);
+  return is_wrong ? 0 : size;
+}
+
+// Takes the first character off the text. Requires that there is one.
+std::string_view take_character(std::string_view& text) {
+  const std::size_t size = character_size(text);
+  const std::string_view character = text.substr(0, std::max(size, std::size_t{1}));
+  text.remove_prefix(character.size());
+  return size == 0 ? "?" : character;
+}
+
+bool is_control(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character.front());
+  if (character.size() == 1) return first < 0x20 || first == 0x7f;
+  return first == 0xc2 && static_cast<unsigned char>(character.back()) < 0xa0;  // C1
+}
+
+}  // namespace
+
+std::size_t character_count(std::string_view text) {
+  std::size_t count = 0;
+  for (; !text.empty(); take_character(text)) ++count;
+  return count;
+}
+
 std::string quoted(std::string_view text) {
-  static constexpr std::size_t kShownMax = 80;
+  static constexpr int kShownMax = 80;
   std::string shown = "\"";
-  for (const char c : text.substr(0, kShownMax)) {
-    const auto byte = static_cast<unsigned char>(c);
-    shown += byte < 0x20 || byte == 0x7f ? '?' : c;
+  for (int count = 0; !text.empty() && count < kShownMax; ++count) {
+    const std::string_view character = take_character(text);
+    shown += is_control(character) ? "?" : character;
   }
-  // A multi-byte character is not cut in two.
-  if (text.size() > kShownMax) {
-    while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0x80) != 0) {
-      shown.pop_back();
-    }
-    shown += "…";
-  }
+  if (!text.empty()) shown += "…";
   return shown + "\"";
 }
 

@@ -78,7 +78,11 @@ bool is_valid_id(std::string_view text);
 void for_each_table(TableReader& parent, std::string_view key,
                     const std::function<void(const Node&)>& read);
 
-// `"tcp"`: a value in a message, cut where it is very long, control characters replaced.
+// `"tcp"`: a value in a message, cut after 80 characters. Control characters and bytes that are no
+// UTF-8 are shown as `?`; other alphabets as they are.
 std::string quoted(std::string_view text);
+
+// Characters of UTF-8 text; a byte that is none counts as one.
+std::size_t character_count(std::string_view text);
 
 }  // namespace sluice

@@ -4,6 +4,7 @@
 
 #include <ostream>
 
+#include "control/policy/table_reader.h"
 #include "tests/control/policy_sample.h"
 
 namespace sluice {
@@ -36,6 +37,12 @@ std::string interface(const std::string& lines) {
 }
 std::string flow_log(const std::string& lines) {
   return "[[flow_log]]\nid='fl-x'\n" + lines + "\n";
+}
+
+std::string repeated(std::string_view text, int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += text;
+  return all;
 }
 
 // What a failing row is called.
@@ -348,6 +355,12 @@ const Row kRules[] = {
     {"description_of_every_character",
      ingress("{protocol='-1',source='10.0.0.0/8',description='azAZ09 ._-:/()#,@[]+=;{}!$*'}"),
      {}},
+    {"description_long_in_characters",
+     ingress("{protocol='-1',source='10.0.0.0/8',description='" + repeated("é", 256) + "'}"),
+     {"4:57 error too-long"}},
+    {"description_long_in_bytes_only",
+     ingress("{protocol='-1',source='10.0.0.0/8',description='" + repeated("é", 255) + "'}"),
+     {"4:57 warning description-characters"}},
     {"description_odd",
      ingress("{protocol='-1',source='10.0.0.0/8',description='a & b'}"),
      {"4:57 warning description-characters"}},
@@ -488,7 +501,7 @@ const Row kFlowLogs[] = {
     {"destination_twice",
      flow_log("resource='vpc-a'\ndestination='file:/a'\n[[flow_log]]\nid='fl-y'\n"
               "resource='vpc-b'\ndestination='file:/a'"),
-     {"6:4 error duplicate-destination"}},
+     {"8:13 error duplicate-destination"}},
     {"id_twice",
      flow_log("resource='vpc-a'\ndestination='file:/a'\n[[flow_log]]\nid='fl-x'\n"
               "resource='vpc-b'\ndestination='file:/b'"),
@@ -581,6 +594,21 @@ TEST(PolicyMessages, do_not_print_control_characters_or_endless_values) {
   const std::string message = messages_of(loaded);
   EXPECT_EQ(message.find('\x1b'), std::string::npos);
   EXPECT_LT(message.size(), 300u);
+}
+
+TEST(PolicyMessages, show_other_alphabets_as_they_were_written) {
+  EXPECT_EQ(sluice::quoted("büro"), "\"büro\"");
+  EXPECT_EQ(sluice::quoted(repeated("é", 80)), "\"" + repeated("é", 80) + "\"");
+  EXPECT_EQ(sluice::quoted(repeated("é", 81)), "\"" + repeated("é", 80) + "…\"");
+  EXPECT_EQ(sluice::quoted("a" + repeated("語", 200)), "\"a" + repeated("語", 79) + "…\"");
+}
+
+TEST(PolicyMessages, show_a_mark_for_bytes_that_are_no_character) {
+  EXPECT_EQ(sluice::quoted("a\xff\xc3z\xe2\x82"), "\"a??z??\"");
+  EXPECT_EQ(sluice::quoted("a\xc2\x9b"
+                           "31mz"),
+            "\"a?31mz\"");                                         // a control character of C1
+  EXPECT_EQ(sluice::quoted("\xed\xa0\x80\xc0\x80"), "\"?????\"");  // half a pair, and too long
 }
 
 TEST(PolicyLimits, are_exit_code_five) {  // SG-42

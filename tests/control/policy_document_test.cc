@@ -169,6 +169,15 @@ TEST(JsonDocument, says_where_the_syntax_is_wrong) {
   EXPECT_EQ(codes_of(findings), "2:3 syntax;");
 }
 
+TEST(JsonDocument, names_a_number_that_is_too_great) {
+  Findings findings("f");
+  EXPECT_FALSE(parse_json_document("{\"a\": 1,\n \"b\": 1e999}", findings));
+  const std::vector<Finding> found = findings.take();
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(to_string(found[0]),
+            "f:2:7: error: the number 1e999 is out of range: it must be below 1.8e308");
+}
+
 TEST(JsonDocument, keeps_integers_whole_and_makes_too_great_ones_fractions) {
   Findings findings("f");
   const auto root = parse_json_document(

@@ -275,6 +275,14 @@ TEST(PolicyLoad, reads_json_by_its_first_brace) {
   EXPECT_EQ(loaded.policy->vpcs.at(0).at, (Position{2, 17}));
 }
 
+TEST(PolicyLoad, says_that_json_begins_with_a_byte_order_mark) {
+  const LoadedPolicy loaded = load_policy_text("\xef\xbb\xbf {\"vpc\":[]}", "p.json");
+  EXPECT_EQ(messages_of(loaded),
+            "p.json:1:1: error: not valid JSON: it begins with a byte order mark; save it as UTF-8 "
+            "without one\n");
+  EXPECT_TRUE(load_policy_text("\xef\xbb\xbf# a TOML file\n", "p.toml").policy);
+}
+
 TEST(PolicyLoad, points_into_json) {
   const LoadedPolicy loaded = load_policy_json(
       "{\"vpc\":[{\"id\":\"vpc-a\",\n \"cidrs\":[\"10.0.0.0/8\", \"10.0.0.1\"],\n \"x\": {}}]}",
