@@ -8,6 +8,7 @@
 #include "control/policy/load.h"
 #include "control/policy/policy_edit.h"
 #include "control/policy/policy_json.h"
+#include "control/policy/shared_address.h"
 #include "lookup/snapshot_builder.h"
 
 namespace sluice {
@@ -227,7 +228,9 @@ std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Cand
       active_ ? change_snapshot(*active_->snapshot, difference(active_->input, *input))
               : build_snapshot(*input);
   if (!snapshot) return snapshot.error();
-  if (std::optional<Error> error = check_devices(*input, **snapshot)) return error;
+  if (std::optional<Error> error = check_devices(*loaded.policy, kept.file, **snapshot)) {
+    return error;
+  }
   numbers.keep();
   const Generation base = kept.generation;
   candidate.next = std::make_shared<ActivePolicy>(
@@ -250,39 +253,46 @@ std::optional<Error> Publisher::check_capacity(const Policy& policy) const {
                ""};
 }
 
-std::optional<Error> Publisher::check_uplink(const NicStatus& nic,
-                                             const SnapshotInput& input) const {
-  std::unordered_map<IpAddr, const InterfaceInput*> owners;
-  for (const InterfaceInput& interface : input.interfaces) {
-    if (std::find(nic.vpcs.begin(), nic.vpcs.end(), interface.vpc) == nic.vpcs.end()) continue;
-    for (const IpAddr& address : interface.addresses) {
-      const auto [place, is_new] = owners.try_emplace(address, &interface);
-      if (is_new || place->second->vpc == interface.vpc) continue;
-      return Error{ErrorKind::Invalid, "shared-address",
-                   "interfaces '" + registry_.interfaces.name_of(place->second->index) + "' and '" +
-                       registry_.interfaces.name_of(interface.index) + "' share the address " +
-                       address.to_string() + ", but port '" + nic.id +
-                       "' is the uplink of the VPCs of both: there the address alone tells the "
-                       "interface",
-                   ""};
-    }
+std::optional<Error> Publisher::check_shared_addresses(const NicStatus& nic, const Policy& policy,
+                                                       const std::string& file) const {
+  std::vector<std::string> vpcs;
+  for (const VpcIndex vpc : nic.vpcs) vpcs.push_back(registry_.vpcs.name_of(vpc));
+  const bool is_uplink = nic.role == NicRole::Uplink;
+  if (is_uplink && vpcs.empty()) return std::nullopt;
+  const std::string shared = describe_shared_address(policy, file, vpcs);
+  if (shared.empty()) return std::nullopt;
+  const std::string role = is_uplink ? "the uplink of the VPCs of both"
+                                     : "an end of a wire, role " + std::string(name_of(nic.role));
+  return Error{ErrorKind::Invalid, "shared-address",
+               shared + ", but port '" + nic.id + "' is " + role +
+                   ": there the address alone tells the interface",
+               ""};
+}
+
+std::optional<Error> Publisher::check_mac(const NicStatus& nic, const Policy& policy,
+                                          const std::string& file) const {
+  if (nic.interface.is_none()) return std::nullopt;
+  const std::string& id = registry_.interfaces.name_of(nic.interface);
+  for (const Eni& eni : policy.interfaces) {
+    if (eni.id != id || eni.mac) continue;
+    return Error{ErrorKind::Invalid, "missing-mac",
+                 "interface '" + id + "' has no mac, but port '" + nic.id +
+                     "' is its access port, where the mac is checked and written to: give it one",
+                 Findings(file).place(eni.at)};
   }
   return std::nullopt;
 }
 
-std::optional<Error> Publisher::check_devices(const SnapshotInput& input,
+std::optional<Error> Publisher::check_devices(const Policy& policy, const std::string& file,
                                               const PolicySnapshot& snapshot) const {
-  if (!snapshot.has_shared_addresses()) return std::nullopt;
   for (const NicStatus& nic : engine_.nics()) {
-    if (nic.role == NicRole::Uplink) {
-      if (std::optional<Error> error = check_uplink(nic, input)) return error;
+    std::optional<Error> error;
+    if (nic.role == NicRole::Interface) {
+      error = check_mac(nic, policy, file);
+    } else if (snapshot.has_shared_addresses()) {
+      error = check_shared_addresses(nic, policy, file);
     }
-    if (nic.role != NicRole::Inside && nic.role != NicRole::Outside) continue;
-    return Error{ErrorKind::Invalid, "shared-address",
-                 "two interfaces share an address, but port '" + nic.id + "' is " +
-                     std::string(name_of(nic.role)) +
-                     ": there the address alone tells the interface",
-                 ""};
+    if (error) return error;
   }
   return std::nullopt;
 }

@@ -111,9 +111,13 @@ class Publisher {
   struct Candidate;
   std::optional<Error> prepare(KeptPolicy kept, ExistingMode mode, Candidate& candidate);
   std::optional<Error> check_capacity(const Policy& policy) const;
-  std::optional<Error> check_devices(const SnapshotInput& input,
+  // Whether the policy suits the ports; `file` is the document's name in messages.
+  std::optional<Error> check_devices(const Policy& policy, const std::string& file,
                                      const PolicySnapshot& snapshot) const;
-  std::optional<Error> check_uplink(const NicStatus& nic, const SnapshotInput& input) const;
+  std::optional<Error> check_shared_addresses(const NicStatus& nic, const Policy& policy,
+                                              const std::string& file) const;
+  std::optional<Error> check_mac(const NicStatus& nic, const Policy& policy,
+                                 const std::string& file) const;
   std::optional<Error> enforce(Candidate& candidate, ApplyOutcome& outcome, bool is_kept_already);
   std::optional<Error> stage(const EditRequest& request, StagedEdits& staged,
                              ApplyOutcome& outcome) const;

@@ -152,6 +152,7 @@ struct NicStatus {
   // Uplinks: what is known of the gateways.
   std::vector<std::pair<IpAddr, MacAddr>> neighbors;  // zero MAC: not resolved
   std::vector<VpcIndex> vpcs;                         // uplinks: whose way out it is
+  EniIndex interface;                                 // role interface: whose access port it is
 };
 
 struct FlowPage {

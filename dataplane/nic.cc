@@ -211,6 +211,7 @@ NicStatus Nic::status() const {
   status.rx_queues = rx_queues_;
   status.tx_queues = tx_queues_;
   status.vpcs = config_.vpcs;
+  status.interface = config_.interface;
   return status;
 }
 

@@ -20,6 +20,7 @@
 #include "control/main/replay_worker.h"
 #include "control/policy/load.h"
 #include "control/policy/registry.h"
+#include "control/policy/shared_address.h"
 #include "lookup/snapshot_builder.h"
 
 namespace sluice {
@@ -90,8 +91,8 @@ Result<Sealed> seal(const std::string& path, Registry& registry, std::vector<Fin
   sealed.snapshot = *snapshot;
   if (sealed.snapshot->has_shared_addresses()) {
     return Error{ErrorKind::Invalid, "shared-address",
-                 "two interfaces of the policy share an address, so a capture cannot tell which of "
-                 "them a packet belongs to",
+                 describe_shared_address(*loaded.policy, path) +
+                     ": a capture cannot tell which of them a packet belongs to",
                  path};
   }
   return sealed;

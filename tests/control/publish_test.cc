@@ -162,7 +162,28 @@ TEST_F(Publishing, refuses_shared_addresses_where_a_wire_has_two_ends) {
   const ApplyOutcome outcome = apply(text);
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->code, "shared-address");
-  EXPECT_NE(outcome.error->sentence.find("in-1"), std::string::npos);
+  for (const char* part :
+       {"'eni-web' at policy.toml:42:14", "'eni-b' at policy.toml:63:14", "10.0.1.10", "'in-1'"}) {
+    EXPECT_NE(outcome.error->sentence.find(part), std::string::npos) << outcome.error->sentence;
+  }
+}
+
+TEST_F(Publishing, refuses_an_access_port_whose_interface_has_no_mac) {
+  const std::string text = without(std::string(kWebPolicy), "mac = \"02:00:00:00:01:10\"\n");
+  EXPECT_FALSE(apply(text).error);
+  NicStatus access;
+  access.id = "web-1";
+  access.role = NicRole::Interface;
+  access.interface = *registry.interfaces.find("eni-web");
+  engine.shown_nics.push_back(access);
+  const ApplyOutcome outcome = apply(text);
+  ASSERT_TRUE(outcome.error);
+  EXPECT_EQ(outcome.error->kind, ErrorKind::Invalid);
+  EXPECT_EQ(outcome.error->code, "missing-mac");
+  for (const char* part : {"'eni-web'", "policy.toml:39:6", "'web-1'"}) {
+    EXPECT_NE(outcome.error->sentence.find(part), std::string::npos) << outcome.error->sentence;
+  }
+  EXPECT_FALSE(apply(kWebPolicy).error);
 }
 
 TEST_F(Publishing, refuses_shared_addresses_of_two_vpcs_behind_one_uplink) {
@@ -178,7 +199,8 @@ TEST_F(Publishing, refuses_shared_addresses_of_two_vpcs_behind_one_uplink) {
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->kind, ErrorKind::Invalid);
   EXPECT_EQ(outcome.error->code, "shared-address");
-  for (const char* part : {"'eni-web'", "'eni-b'", "10.0.1.10", "'up-1'"}) {
+  for (const char* part :
+       {"'eni-web' at policy.toml:42:14", "'eni-b' at policy.toml:63:14", "10.0.1.10", "'up-1'"}) {
     EXPECT_NE(outcome.error->sentence.find(part), std::string::npos) << part;
   }
   EXPECT_FALSE(apply(kWebPolicy).error);

@@ -342,6 +342,12 @@ addresses = ["10.0.1.10"]
   const auto outcome = run(CaptureFile().add(kT, dns_query()), shared);
   ASSERT_TRUE(outcome.error.has_value());
   EXPECT_EQ(outcome.error->kind, ErrorKind::Invalid);
+  EXPECT_EQ(outcome.error->code, "shared-address");
+  const std::string policy = path("policy.toml");
+  for (const std::string& part : {"'eni-a' at " + policy + ":29:14",
+                                  "'eni-c' at " + policy + ":46:14", std::string("10.0.1.10")}) {
+    EXPECT_NE(outcome.error->sentence.find(part), std::string::npos) << outcome.error->sentence;
+  }
 }
 
 TEST_F(ReplayTest, judges_a_capture_that_breaks_off_up_to_there_and_says_so) {
