@@ -62,4 +62,9 @@ struct Icmpv6Type {
   static constexpr std::uint8_t kRedirect = 137;
 };
 
+// Neighbour and router discovery and redirects (RFC 4861).
+constexpr bool is_discovery(std::uint8_t icmpv6_type) {
+  return icmpv6_type >= Icmpv6Type::kRouterSolicitation && icmpv6_type <= Icmpv6Type::kRedirect;
+}
+
 }  // namespace sluice

@@ -35,10 +35,6 @@ bool is_icmp_error(Proto proto, std::uint8_t type) {
          type == IcmpType::kParameterProblem;
 }
 
-bool is_discovery(std::uint8_t type) {
-  return type >= Icmpv6Type::kRouterSolicitation && type <= Icmpv6Type::kRedirect;
-}
-
 // The window scale option of a SYN, -1 if there is none. Stops quietly at what it cannot walk: a
 // receiver ignores such options too.
 std::int8_t find_window_scale(std::span<const std::uint8_t> options) {

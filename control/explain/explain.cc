@@ -49,6 +49,10 @@ bool is_impossible(const PacketQuery& query) {
          destination.is_loopback() || destination.is_unspecified();
 }
 
+bool is_discovery_query(const PacketQuery& query) {
+  return query.proto == Proto::Icmpv6 && !query.source.is_v4() && is_discovery(query.icmp_type);
+}
+
 Explanation refused(DropReason reason, std::vector<std::string> steps) {
   Explanation out;
   out.decision.verdict = Verdict::Drop;
@@ -84,6 +88,30 @@ std::optional<Error> check_owner(const PacketQuery& query, const InterfaceRow& r
   return explain_error(is_ingress ? "unknown-address" : "source-check",
                        std::string(is_ingress ? "destination " : "source ") +
                            question.local.to_string() + " is not an address of " + query.interface);
+}
+
+// SG-62: the ports answer neighbour discovery or let it cross. Of its addresses they check the
+// sender's only: an interface makes up its link-local one, and a probe has none yet.
+Result<Explanation> explain_discovery(const PacketQuery& query, const InterfaceRow& row,
+                                      const Question& question, const ExplainScope& scope,
+                                      std::vector<std::string> steps) {
+  const IpAddr& source = query.source;
+  if (query.icmp_code != 0) {
+    return refused(DropReason::MalformedNeighborDiscovery, std::move(steps));
+  }
+  const bool is_egress = query.direction == Direction::Egress;
+  if (is_egress && !source.is_link_local() && !source.is_unspecified()) {
+    if (std::optional<Error> error = check_owner(query, row, question, scope)) return *error;
+  }
+  Explanation out;
+  out.decision.verdict = Verdict::Accept;
+  out.decision.by = By::Exempt;
+  out.decision.reason = DropReason::None;
+  out.steps = std::move(steps);
+  out.steps.push_back(
+      "neighbour discovery: groups and network ACL are not asked (SG-62); the port answers it "
+      "itself or lets it cross");
+  return out;
 }
 
 Decision ask(const PacketQuery& query, const Question& question, const ExplainScope& scope,
@@ -144,6 +172,9 @@ Result<Explanation> explain_packet(const PacketQuery& query, const ExplainScope&
                          "the policy has no interface '" + query.interface + "'");
   }
   const Question question = question_of(query, *eni);
+  if (is_discovery_query(query)) {
+    return explain_discovery(query, *row, question, scope, std::move(steps));
+  }
   if (is_impossible(query)) return refused(DropReason::MalformedAddress, std::move(steps));
   const bool is_to_group =
       is_group_address(query.destination) || is_for_subnet(query, *row, *scope.snapshot);

@@ -29,6 +29,8 @@ std::string_view reason_of(const Burst& burst, std::size_t i) {
     case Verdict::Drop:
       return name_of(burst.packets[i].reason);
     case Verdict::None:
+      // SG-62: whose address it is about makes no difference.
+      if (burst.facts[i].has(PacketFacts::kNeighbor)) return "none";
       return name_of(burst.facts[i].is_ip() ? DropReason::UnknownAddress : DropReason::NotIp);
     case Verdict::Accept:
       break;

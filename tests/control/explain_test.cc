@@ -150,6 +150,41 @@ TEST_F(Explain, drops_multicast_and_broadcast) {  // SG-63
   EXPECT_EQ(ask({{"destination", "224.0.0.1"}})["reason"], "multicast");
 }
 
+TEST_F(Explain, exempts_neighbour_discovery_of_every_type) {  // SG-62
+  nlohmann::json query = {{"protocol", "icmpv6"},
+                          {"direction", "egress"},
+                          {"source", "fd00:10:0:1::10"},
+                          {"destination", "ff02::1:ff00:1"},
+                          {"code", 0}};
+  for (int type = 133; type <= 137; ++type) {
+    query["type"] = type;
+    for (const char* source : {"fd00:10:0:1::10", "fe80::10", "::"}) {
+      query["source"] = source;
+      const nlohmann::ordered_json answer = ask(query);
+      EXPECT_EQ(answer["verdict"], "accept") << type << source;
+      EXPECT_EQ(answer["reason"], "exempt") << type << source;
+      EXPECT_TRUE(answer["rule"].is_null());
+      EXPECT_TRUE(answer["acl"].is_null());
+    }
+  }
+  const nlohmann::ordered_json in = ask({{"protocol", "icmpv6"},
+                                         {"type", 136},
+                                         {"source", "fe80::1"},
+                                         {"destination", "fd00:10:0:1::10"}});
+  EXPECT_EQ(in["reason"], "exempt");
+  EXPECT_NE(all_steps(in).find("neighbour discovery"), std::string::npos);
+  query["source"] = "fd00:10:0:1::99";
+  EXPECT_EQ(error_of_query(query), "source-check");
+  query["source"] = "fd00:10:0:1::10";
+  query["code"] = 1;
+  EXPECT_EQ(ask(query)["reason"], "malformed-neighbor-discovery");
+  query["code"] = 0;
+  for (const int type : {132, 138}) {
+    query["type"] = type;
+    EXPECT_EQ(ask(query)["reason"], "multicast") << type;
+  }
+}
+
 TEST_F(Explain, drops_addresses_that_no_packet_has) {
   for (const char* source : {"127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"}) {
     EXPECT_EQ(ask({{"source", source}})["reason"], "malformed-address") << source;

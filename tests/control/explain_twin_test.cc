@@ -35,6 +35,12 @@ bool is_refused_before(const Question& question, const SnapshotInput& input) {
   return is_for_subnet(question, input);
 }
 
+// SG-62: no policy is asked.
+bool is_discovery_of(const Question& question) {
+  return question.proto == Proto::Icmpv6 && !question.local.is_v4() &&
+         is_discovery(static_cast<std::uint8_t>(question.port >> 8));
+}
+
 TEST(ExplainTwin, agrees_with_decide_and_the_slow_policy) {
   const std::size_t total = scaled_count(20'000);
   std::size_t asked = 0;
@@ -55,7 +61,7 @@ TEST(ExplainTwin, agrees_with_decide_and_the_slow_policy) {
       const bool is_established = policy.one_in(8);
       const nlohmann::json query = query_of(question, is_established);
       const std::string answer = text_of(explain(query, scope));
-      if (is_refused_before(question, policy.input())) continue;
+      if (is_refused_before(question, policy.input()) || is_discovery_of(question)) continue;
       const Decision fast =
           is_established ? decide_established(**snapshot, question) : decide(**snapshot, question);
       const Decision twin =

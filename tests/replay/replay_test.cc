@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/packets/packet.h"
 #include "tests/replay/capture_builder.h"
 #include "tests/replay/replay_fixture.h"
 
@@ -95,6 +96,14 @@ TEST_F(ReplayTest, has_no_verdict_on_what_belongs_to_no_interface) {
   EXPECT_EQ(found[1]["verdict"], "none");
   EXPECT_EQ(found[1]["reason"], "not-ip");
   EXPECT_TRUE(found[0]["checks"].empty());
+}
+
+TEST_F(ReplayTest, has_no_verdict_on_neighbour_discovery_whoever_it_is_about) {  // SG-62
+  run(CaptureFile()
+          .add(kT, solicitation("02:00:00:00:02:20", "fd00:0:0:1::20", "fd00:0:0:1::10"))
+          .add(kT, advertisement("02:00:00:00:01:10", "fd00:0:0:1::10", "fd00:0:0:1::20",
+                                 "fd00:0:0:1::10")));
+  EXPECT_EQ(answers(), (Answers{"none none", "none none"}));
 }
 
 TEST_F(ReplayTest, drops_broken_ip_also_where_nobody_owns_the_address) {
@@ -344,8 +353,8 @@ addresses = ["10.0.1.10"]
   EXPECT_EQ(outcome.error->kind, ErrorKind::Invalid);
   EXPECT_EQ(outcome.error->code, "shared-address");
   const std::string policy = path("policy.toml");
-  for (const std::string& part : {"'eni-a' at " + policy + ":29:14",
-                                  "'eni-c' at " + policy + ":46:14", std::string("10.0.1.10")}) {
+  for (const std::string& part : {"'eni-a' at " + policy + ":33:14",
+                                  "'eni-c' at " + policy + ":53:14", std::string("10.0.1.10")}) {
     EXPECT_NE(outcome.error->sentence.find(part), std::string::npos) << outcome.error->sentence;
   }
 }
