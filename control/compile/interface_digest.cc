@@ -70,6 +70,20 @@ std::unordered_map<GroupIndex, std::uint64_t> digest_members(const SnapshotInput
   return members;
 }
 
+// Its blocks tell which addresses are its own to route, so whose groups a reference means; the
+// first IPv4 one also where the resolver is that is exempt.
+std::uint64_t digest_vpc(const VpcInput& vpc, ExemptProfile exempt) {
+  std::uint64_t peers = 0;
+  for (const VpcIndex peer : vpc.peers) peers += Chain().add(peer.value()).value();
+  Chain chain;
+  chain.add(vpc.index.value()).add(digest_of(vpc.cidrs)).add(peers);
+  if (exempt == ExemptProfile::None) return chain.value();
+  for (const Cidr& cidr : vpc.cidrs) {
+    if (cidr.family() == Family::Ipv4) return chain.add(cidr).value();
+  }
+  return chain.add(1u).value();
+}
+
 }  // namespace
 
 InterfaceDigests::InterfaceDigests(const SnapshotInput& input) {
@@ -103,6 +117,7 @@ InterfaceDigests::InterfaceDigests(const SnapshotInput& input) {
                                  .add(subnet.acl.is_none() ? 0u : 1u)
                                  .value();
   }
+  for (const VpcInput& vpc : input.vpcs) vpcs_[vpc.index] = digest_vpc(vpc, input.exempt);
 }
 
 std::uint64_t InterfaceDigests::of(const InterfaceInput& eni) const {
@@ -110,7 +125,12 @@ std::uint64_t InterfaceDigests::of(const InterfaceInput& eni) const {
   for (const GroupIndex group : eni.groups) rules += find_or_zero(groups_, group);
   std::uint64_t addresses = 0;
   for (const IpAddr& address : eni.addresses) addresses += Chain().add(address).value();
-  return Chain().add(rules).add(addresses).add(find_or_zero(subnets_, eni.subnet)).value();
+  return Chain()
+      .add(rules)
+      .add(addresses)
+      .add(find_or_zero(subnets_, eni.subnet))
+      .add(find_or_zero(vpcs_, eni.vpc))
+      .value();
 }
 
 }  // namespace sluice

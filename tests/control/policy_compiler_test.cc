@@ -289,6 +289,29 @@ TEST(ExistingConnections, change_with_the_acl_of_the_subnet) {
             (Stamps{2, 5, 2, 3}));
 }
 
+TEST(ExistingConnections, change_with_the_blocks_and_peerings_of_the_vpc) {
+  const Stamps both{5, 3, 5, 3};
+  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate,
+                         [](Policy& policy) {
+                           policy.vpcs[0].cidrs.push_back({*Cidr::parse("192.168.0.0/16"), {}});
+                         }),
+            both);
+  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate, [](Policy& policy) { policy.peerings.clear(); }),
+            both);
+  // Another VPC's blocks say nothing of the packets of an interface.
+  EXPECT_EQ(stamps_after(ExistingMode::Reevaluate,
+                         [](Policy& policy) {
+                           policy.vpcs[1].cidrs.push_back({*Cidr::parse("192.168.0.0/16"), {}});
+                         }),
+            kKept);
+}
+
+TEST(ExistingConnections, change_with_the_exempt_profile) {
+  EXPECT_EQ(stamps_after(ExistingMode::Flush,
+                         [](Policy& policy) { policy.exempt = ExemptProfile::None; }),
+            (Stamps{2, 5, 2, 5}));
+}
+
 TEST(ExistingConnections, do_not_change_with_descriptions_order_or_timers) {
   EXPECT_EQ(stamps_after(ExistingMode::Flush,
                          [](Policy& policy) {
