@@ -28,7 +28,7 @@ inline constexpr std::uint32_t kLogWindowS = 60;
 inline constexpr std::size_t kMessageSizeMax = 16u << 20;  // one control message, bytes
 inline constexpr std::size_t kMessageDepthMax = 32;
 inline constexpr std::size_t kPolicyFileSizeMax = 1u << 30;  // a policy sent as a descriptor, bytes
-inline constexpr std::size_t kClientsMax = 64;
+inline constexpr std::size_t kClientsMax = 64;               // of both control sockets together
 
 static_assert(600 % kLogWindowS == 0);
 

@@ -2,16 +2,18 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <optional>
+#include <span>
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "control/cli/escape.h"
 #include "control/cli/offline.h"
@@ -19,6 +21,7 @@
 #include "control/policy/load.h"
 #include "control/server/client.h"
 #include "control/server/exit_code.h"
+#include "control/server/local_file.h"
 #include "control/server/message.h"
 
 namespace sluice {
@@ -92,23 +95,21 @@ Result<int> to_memory(std::string_view text, const std::string& name) {
   return fd;
 }
 
-// A descriptor of the policy: the file itself, or in memory what stdin or a pipe (a shell's
-// `<(generate)`) gives, since the appliance takes regular files only.
+// A descriptor of the policy: the file itself, or in memory what stdin, a pipe (a shell's
+// `<(generate)`) or a network's file gives, since the appliance takes local files only.
 Result<int> open_policy(const std::string& path, const Terminal& terminal) {
   if (path == "-") {
     return to_memory(std::string((std::istreambuf_iterator<char>(terminal.in)),
                                  std::istreambuf_iterator<char>()),
                      "stdin");
   }
-  struct stat facts {};
-  if (::stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode)) {
-    const PolicyText read = read_policy_file(path);
-    if (!read.text) return error_of(read.findings);
-    return to_memory(*read.text, path);
-  }
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd >= 0) return fd;
-  return Error{ErrorKind::Invalid, "file-missing", std::strerror(errno), path};
+  if (fd < 0) return Error{ErrorKind::Invalid, "file-missing", std::strerror(errno), path};
+  if (is_local_file(fd)) return fd;
+  const PolicyText read = read_policy_descriptor(fd, path);
+  ::close(fd);
+  if (!read.text) return error_of(read.findings);
+  return to_memory(*read.text, path);
 }
 
 // The warnings of a document that was taken, and of the appliance.
@@ -216,53 +217,81 @@ int run_show(Session& session) {
   return 0;
 }
 
-// One chunk of a batch: its lines were read, and unreadable ones have their answer already.
-int ask_chunk(Session& session, nlohmann::json queries, std::vector<OrderedJson>& answers) {
-  const Result<Reply> reply = session.call("explain", {{"queries", std::move(queries)}});
+// What the server says of a request that one query made too great.
+bool is_of_one_query(const Error& error) {
+  return error.code == "too-deep" || error.code == "too-long" || error.code == "answers-too-big";
+}
+
+OrderedJson error_answer(const Error& error) {
+  return {{"error", {{"code", error.code}, {"message", error.sentence}}}};
+}
+
+// Adds the answer to each query. A query that the server cannot take has its error as its answer:
+// it is found by asking the two halves apart. Nothing: it went well; else the exit code.
+std::optional<int> ask_queries(Session& session, std::span<const nlohmann::json> queries,
+                               std::vector<OrderedJson>& answers) {
+  if (queries.empty()) return std::nullopt;
+  const nlohmann::json all(std::vector<nlohmann::json>(queries.begin(), queries.end()));
+  const Result<Reply> reply = session.call("explain", {{"queries", all}});
   if (!reply) return session.fail(reply.error());
-  if (reply->error) return fail_by_server(session, *reply);
-  int status = 0;
+  if (!reply->error) {
+    for (const OrderedJson& answer : reply->result["answers"]) answers.push_back(answer);
+    return std::nullopt;
+  }
+  if (!is_of_one_query(*reply->error)) return fail_by_server(session, *reply);
+  if (queries.size() == 1) {
+    answers.push_back(error_answer(*reply->error));
+    return std::nullopt;
+  }
+  const std::size_t half = queries.size() / 2;
+  const std::optional<int> failure = ask_queries(session, queries.first(half), answers);
+  return failure ? failure : ask_queries(session, queries.subspan(half), answers);
+}
+
+// Lines of a batch that are asked together. Those that cannot be read have their answer already.
+struct Chunk {
+  std::vector<nlohmann::json> queries;
+  std::vector<OrderedJson> answers;  // a line each; null: of the next query
+  std::size_t size = 0;
+
+  bool is_full() const { return answers.size() >= kQueriesPerAsk || size >= kQueryBytesPerAsk; }
+  void add(std::string_view line) {
+    Result<nlohmann::json> query = parse_message(line);
+    answers.push_back(query ? OrderedJson(nullptr) : error_answer(query.error()));
+    if (query) queries.push_back(*std::move(query));
+    size += line.size();
+  }
+};
+
+// Prints the answers in the order of the lines and makes `status` the worst of theirs. The exit
+// code where the batch cannot go on.
+std::optional<int> ask_chunk(Session& session, Chunk chunk, int& status) {
+  std::vector<OrderedJson> answers;
+  if (const std::optional<int> failure = ask_queries(session, chunk.queries, answers)) {
+    return failure;
+  }
   std::size_t next = 0;
-  for (OrderedJson& answer : answers) {
-    if (answer.is_null()) answer = reply->result["answers"][next++];
+  for (const OrderedJson& known : chunk.answers) {
+    const OrderedJson& answer = known.is_null() ? answers.at(next++) : known;
     status = std::max(status, status_of_answer(answer, session.has("fail_on_deny")));
     session.print(answer);
   }
   session.terminal.out.flush();
-  answers.clear();
-  return status;
+  return std::nullopt;
 }
 
 int run_explain_batch(Session& session) {
   int status = 0;
   std::string line;
-  nlohmann::json queries = nlohmann::json::array();
-  std::vector<OrderedJson> answers;
-  std::size_t size = 0;
-  const auto ask = [&] {
-    if (answers.empty()) return 0;
-    size = 0;
-    return ask_chunk(session, std::exchange(queries, nlohmann::json::array()), answers);
-  };
+  Chunk chunk;
   while (std::getline(session.terminal.in, line)) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    Result<nlohmann::json> query = parse_message(line);
-    if (query) {
-      queries.push_back(std::move(*query));
-      answers.emplace_back(nullptr);
-    } else {
-      answers.push_back(
-          {{"error", {{"code", query.error().code}, {"message", query.error().sentence}}}});
-    }
-    size += line.size();
-    const bool is_full = answers.size() >= kQueriesPerAsk || size >= kQueryBytesPerAsk;
-    if (is_full || session.terminal.in.rdbuf()->in_avail() <= 0) {
-      const int chunk_status = ask();
-      status = std::max(status, chunk_status);
-      if (chunk_status > 1) return status;  // the daemon is gone, not a query that failed
-    }
+    chunk.add(line);
+    if (!chunk.is_full() && session.terminal.in.rdbuf()->in_avail() > 0) continue;
+    if (auto failure = ask_chunk(session, std::exchange(chunk, {}), status)) return *failure;
   }
-  return std::max(status, ask());
+  if (auto failure = ask_chunk(session, std::move(chunk), status)) return *failure;
+  return status;
 }
 
 int run_explain(Session& session) {

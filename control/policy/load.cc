@@ -51,7 +51,31 @@ std::string error_text(const std::string& doing, int error) {
   return doing + ": " + std::strerror(error);
 }
 
-PolicyText read_descriptor(int descriptor, std::string_view name) {
+LoadedPolicy load_read(PolicyText read, std::string_view name) {
+  if (!read.text) return {std::nullopt, std::move(read.findings)};
+  return load_policy_text(*read.text, name);
+}
+
+}  // namespace
+
+LoadedPolicy load_policy_text(std::string_view text, std::string_view file_name) {
+  // A byte order mark hides no brace; what reads JSON refuses it, what reads TOML skips it.
+  static constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  const std::size_t start = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  const std::size_t first = text.find_first_not_of(" \t\r\n", start);
+  const bool is_json = first != std::string_view::npos && text[first] == '{';
+  return load(text, file_name, is_json ? Spelling::Json : Spelling::Toml);
+}
+
+LoadedPolicy load_policy_json(std::string_view text, std::string_view name) {
+  return load(text, name, Spelling::Json);
+}
+
+LoadedPolicy load_policy_descriptor(int descriptor, std::string_view name) {
+  return load_read(read_policy_descriptor(descriptor, name), name);
+}
+
+PolicyText read_policy_descriptor(int descriptor, std::string_view name) {
   struct stat status;
   if (fstat(descriptor, &status) != 0) {
     return refuse_file(name, "file-unreadable", error_text("can not be read", errno));
@@ -81,30 +105,6 @@ PolicyText read_descriptor(int descriptor, std::string_view name) {
   return {std::move(text), {}};
 }
 
-LoadedPolicy load_read(PolicyText read, std::string_view name) {
-  if (!read.text) return {std::nullopt, std::move(read.findings)};
-  return load_policy_text(*read.text, name);
-}
-
-}  // namespace
-
-LoadedPolicy load_policy_text(std::string_view text, std::string_view file_name) {
-  // A byte order mark hides no brace; what reads JSON refuses it, what reads TOML skips it.
-  static constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-  const std::size_t start = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  const std::size_t first = text.find_first_not_of(" \t\r\n", start);
-  const bool is_json = first != std::string_view::npos && text[first] == '{';
-  return load(text, file_name, is_json ? Spelling::Json : Spelling::Toml);
-}
-
-LoadedPolicy load_policy_json(std::string_view text, std::string_view name) {
-  return load(text, name, Spelling::Json);
-}
-
-LoadedPolicy load_policy_descriptor(int descriptor, std::string_view name) {
-  return load_read(read_descriptor(descriptor, name), name);
-}
-
 PolicyText read_policy_file(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
@@ -112,7 +112,7 @@ PolicyText read_policy_file(const std::string& path) {
     return refuse_file(path, error == ENOENT ? "file-missing" : "file-unreadable",
                        error_text("can not be opened", error));
   }
-  PolicyText read = read_descriptor(descriptor, path);
+  PolicyText read = read_policy_descriptor(descriptor, path);
   close(descriptor);
   return read;
 }

@@ -46,7 +46,8 @@ PolicyText read_policy_file(const std::string& path);
 // without a line ("file-missing", "file-unreadable", "file-too-big").
 LoadedPolicy load_policy_file(const std::string& path);
 
-// The same from an open descriptor (SCM_RIGHTS), which stays open.
+// The same from an open descriptor, which stays open; `name` is what messages call it.
+PolicyText read_policy_descriptor(int descriptor, std::string_view name);
 LoadedPolicy load_policy_descriptor(int descriptor, std::string_view name);
 
 }  // namespace sluice

@@ -20,8 +20,9 @@ bool would_block() { return errno == EAGAIN || errno == EINTR; }
 
 }  // namespace
 
-Connection::Connection(int fd, const Peer& peer, const ConnectionLimits& limits)
-    : fd_(fd), peer_(peer), limits_(limits) {}
+Connection::Connection(int fd, const Peer& peer, const ConnectionLimits& limits,
+                       std::uint64_t now_ms)
+    : fd_(fd), peer_(peer), limits_(limits), since_ms_(now_ms) {}
 
 Connection::~Connection() {
   for (const Descriptor& descriptor : descriptors_) ::close(descriptor.fd);
@@ -100,6 +101,7 @@ std::optional<ReceivedLine> Connection::next_line() {
   }
   const bool is_too_long = std::exchange(is_skipping_, false) || end > limits_.line_max;
   ReceivedLine line{is_too_long ? std::string() : input_.substr(0, end), is_too_long};
+  has_asked_ = true;
   input_.erase(0, end + 1);
   taken_ += end + 1;
   scanned_ = 0;
@@ -150,6 +152,10 @@ bool Connection::wants_input() const {
 bool Connection::has_stalled(std::uint64_t now_ms) const {
   if (has_overflowed_ || output_size() > limits_.output_max) return true;
   return wants_output() && now_ms > progress_ms_ + limits_.stall_max_ms;
+}
+
+bool Connection::has_never_asked(std::uint64_t now_ms) const {
+  return peer_.is_monitor && !has_asked_ && now_ms > since_ms_ + limits_.unasked_max_ms;
 }
 
 }  // namespace sluice

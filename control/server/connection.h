@@ -27,10 +27,11 @@ struct Peer {
 
 struct ConnectionLimits {
   std::size_t line_max = kMessageSizeMax;
-  std::size_t output_max = 48u << 20;   // more than this waiting: the client is cut
-  std::size_t output_calm = 1u << 20;   // more than this waiting: no further request is read
-  std::uint64_t stall_max_ms = 30'000;  // output waits and not a byte leaves for so long: cut
-  std::size_t descriptors_max = 4;      // waiting; more are closed at once
+  std::size_t output_max = 48u << 20;     // more than this waiting: the client is cut
+  std::size_t output_calm = 1u << 20;     // more than this waiting: no further request is read
+  std::uint64_t stall_max_ms = 30'000;    // output waits and not a byte leaves for so long: cut
+  std::uint64_t unasked_max_ms = 60'000;  // monitor: not one request for so long: cut
+  std::size_t descriptors_max = 4;        // waiting; more are closed at once
 };
 
 // A line without its newline. `is_too_long`: it was skipped, and `text` is empty.
@@ -41,8 +42,9 @@ struct ReceivedLine {
 
 class Connection {
  public:
-  // Takes the socket over.
-  Connection(int fd, const Peer& peer, const ConnectionLimits& limits = {});
+  // Takes the socket over, accepted at `now_ms`.
+  Connection(int fd, const Peer& peer, const ConnectionLimits& limits = {},
+             std::uint64_t now_ms = 0);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -80,6 +82,8 @@ class Connection {
   std::size_t output_size() const { return output_.size() - output_at_; }
   // True if the client is too slow to be kept.
   bool has_stalled(std::uint64_t now_ms) const;
+  // True if it came by the monitor socket and has not sent one whole line in unasked_max_ms.
+  bool has_never_asked(std::uint64_t now_ms) const;
 
  private:
   struct Descriptor {
@@ -102,6 +106,8 @@ class Connection {
   std::size_t output_at_ = 0;  // sent already
   bool has_overflowed_ = false;
   std::uint64_t progress_ms_ = 0;
+  std::uint64_t since_ms_;
+  bool has_asked_ = false;
   std::deque<Descriptor> descriptors_;
 };
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "control/server/local_file.h"
 #include "control/server/message.h"
 
 namespace sluice {
@@ -17,10 +18,18 @@ Error document_error(const char* code, std::string sentence) {
   return Error{ErrorKind::Failed, code, std::move(sentence), ""};
 }
 
-// The whole of a file, however large it says to be: it may grow or shrink while it is read.
-Result<std::string> read_from_beginning(int descriptor) {
+Error too_big(std::uint64_t size) {
+  return Error{ErrorKind::LimitExceeded, "file-too-big",
+               "the descriptor sent along has " + std::to_string(size) + " bytes; at most " +
+                   std::to_string(kPolicyFileSizeMax) + " are read",
+               ""};
+}
+
+// The whole of a file of about `size` bytes: it may grow or shrink while it is read.
+Result<std::string> read_from_beginning(int descriptor, std::size_t size_told) {
   std::string text;
   constexpr std::size_t kPieceSize = 1u << 20;
+  text.reserve(size_told + kPieceSize);  // a string that doubles would hold it three times
   for (;;) {
     const std::size_t size_before = text.size();
     text.resize(size_before + kPieceSize);
@@ -34,24 +43,21 @@ Result<std::string> read_from_beginning(int descriptor) {
     }
     if (size == 0) return text;
     if (text.size() > kPolicyFileSizeMax) {
-      return Error{ErrorKind::LimitExceeded, "file-too-big",
-                   "the file exceeds " + std::to_string(kPolicyFileSizeMax) + " bytes", ""};
+      return too_big(text.size());
     }
   }
 }
 
 Result<std::string> read_descriptor(int descriptor) {
   struct stat facts {};
-  if (::fstat(descriptor, &facts) != 0 || !S_ISREG(facts.st_mode)) {
-    return document_error("not-a-file", "the descriptor sent along is no regular file");
+  if (!is_local_file(descriptor) || ::fstat(descriptor, &facts) != 0) {
+    return document_error("not-a-file",
+                          "the descriptor sent along is no regular file of this machine's memory "
+                          "or disks; copy it into one, such as a memfd");
   }
-  if (static_cast<std::uint64_t>(facts.st_size) > kPolicyFileSizeMax) {
-    return Error{ErrorKind::LimitExceeded, "file-too-big",
-                 "a file of " + std::to_string(facts.st_size) + " bytes exceeds " +
-                     std::to_string(kPolicyFileSizeMax),
-                 ""};
-  }
-  return read_from_beginning(descriptor);
+  const auto size = static_cast<std::uint64_t>(facts.st_size);
+  if (size > kPolicyFileSizeMax) return too_big(size);
+  return read_from_beginning(descriptor, size);
 }
 
 }  // namespace

@@ -18,9 +18,9 @@ struct ReceivedDocument {
 };
 
 // `document` of the parameters, else the oldest descriptor of the caller, which is closed. A
-// descriptor is read from its beginning, whatever its offset; it must be a regular file of at most
-// kPolicyFileSizeMax. Codes: "no-document" (Usage), "not-a-file", "file-unreadable",
-// "file-too-big" (LimitExceeded).
+// descriptor is read from its beginning, whatever its offset; it must be a regular file of this
+// machine (local_file.h) of at most kPolicyFileSizeMax, 1 GiB. Codes: "no-document" (Usage),
+// "not-a-file", "file-unreadable", "file-too-big" (LimitExceeded).
 Result<ReceivedDocument> receive_document(const nlohmann::json& params, const Caller& caller);
 
 }  // namespace sluice

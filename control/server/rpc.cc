@@ -23,8 +23,9 @@ OrderedJson data_of(const Error& error) {
   return {{"code", error.code}, {"exit", exit_code_of(error.kind)}};
 }
 
-OrderedJson refusal(OrderedJson id, int code, std::string_view word, const std::string& sentence) {
-  return failure(std::move(id), code, sentence, {{"code", word}, {"exit", 2}});
+OrderedJson refusal(OrderedJson id, int code, std::string_view word, const std::string& sentence,
+                    ErrorKind kind = ErrorKind::Usage) {
+  return failure(std::move(id), code, sentence, {{"code", word}, {"exit", exit_code_of(kind)}});
 }
 
 OrderedJson answer_error(OrderedJson id, const Answer& answer) {
@@ -144,8 +145,8 @@ std::string notification_line(std::string_view method, OrderedJson params) {
   return to_line({{"jsonrpc", "2.0"}, {"method", method}, {"params", std::move(params)}});
 }
 
-std::string error_line(int code, std::string_view word, std::string_view sentence) {
-  return to_line(refusal(nullptr, code, word, std::string(sentence)));
+std::string error_line(int code, std::string_view word, std::string_view sentence, ErrorKind kind) {
+  return to_line(refusal(nullptr, code, word, std::string(sentence), kind));
 }
 
 }  // namespace sluice

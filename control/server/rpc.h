@@ -64,6 +64,7 @@ std::string answer_line(std::string_view line, const Caller& caller, RequestHand
 // {"jsonrpc","method","params"}: a line of a stream.
 std::string notification_line(std::string_view method, nlohmann::ordered_json params);
 // An error that no request of the client's led to, or whose id is not known.
-std::string error_line(int code, std::string_view word, std::string_view sentence);
+std::string error_line(int code, std::string_view word, std::string_view sentence,
+                       ErrorKind kind = ErrorKind::Usage);
 
 }  // namespace sluice

@@ -158,7 +158,8 @@ void Server::flush_all() {
   const std::uint64_t now_ms = steady_now_ms();
   std::vector<std::uint64_t> gone;
   for (const auto& [number, client] : clients_) {
-    const bool is_alive = client->flush(now_ms) && !client->has_stalled(now_ms);
+    const bool is_alive =
+        client->flush(now_ms) && !client->has_stalled(now_ms) && !client->has_never_asked(now_ms);
     const bool is_done = client->input_has_ended() && !client->wants_output() &&
                          !client->has_line() && !handlers_.watches().has_streams(number);
     if (!is_alive || is_done) gone.push_back(number);
@@ -193,11 +194,23 @@ void Server::accept_all(const Listener& listener, bool is_monitor) {
   }
 }
 
+std::size_t Server::share_of(bool is_monitor) const {
+  if (!sockets_.monitor.is_open()) return options_.clients_max;
+  const std::size_t half = options_.clients_max / 2;
+  return is_monitor ? half : options_.clients_max - half;
+}
+
 void Server::add_client(int fd, bool is_monitor) {
-  if (clients_.size() >= options_.clients_max) {
-    write_and_close(fd, error_line(kApplicationError, "too-many-clients",
-                                   std::to_string(options_.clients_max) +
-                                       " connections are open, no more are taken"));
+  const auto count = std::count_if(clients_.begin(), clients_.end(), [&](const auto& entry) {
+    return entry.second->peer().is_monitor == is_monitor;
+  });
+  const std::size_t share = share_of(is_monitor);
+  if (static_cast<std::size_t>(count) >= share) {
+    write_and_close(
+        fd, error_line(kApplicationError, "too-many-clients",
+                       std::to_string(share) + " connections of this socket are open, no more " +
+                           "are taken; close one",
+                       ErrorKind::LimitExceeded));
     return;
   }
   ucred credentials{};
@@ -207,7 +220,8 @@ void Server::add_client(int fd, bool is_monitor) {
     return;
   }
   const Peer peer{credentials.uid, credentials.pid, is_monitor};
-  clients_[next_client_++] = std::make_unique<Connection>(fd, peer, options_.limits);
+  clients_[next_client_++] =
+      std::make_unique<Connection>(fd, peer, options_.limits, steady_now_ms());
 }
 
 }  // namespace sluice

@@ -25,6 +25,8 @@ namespace sluice {
 struct ServerOptions {
   std::string socket;           // control: takes every request
   std::string readonly_socket;  // monitor: refuses what changes; empty: there is none
+  // Of both sockets together. Where there is a monitor socket each has half of them to itself: no
+  // monitor can keep an operator out.
   std::size_t clients_max = kClientsMax;
   ConnectionLimits limits;
   std::function<void()> on_tick;  // called about once a second by run() and run_once()
@@ -62,6 +64,7 @@ class Server {
   int wait_ms(int timeout_ms) const;
   void accept_all(const Listener& listener, bool is_monitor);
   void add_client(int fd, bool is_monitor);
+  std::size_t share_of(bool is_monitor) const;
   // False: the client is gone or must go.
   bool serve(std::uint64_t number, Connection& client, short events);
   void answer_lines(std::uint64_t number, Connection& client);

@@ -358,6 +358,42 @@ TEST_F(Program, explains_by_the_daemon_one_by_one_and_in_a_batch) {
   EXPECT_EQ(offline.out, outcome.out);
 }
 
+TEST_F(Program, gives_an_error_to_the_one_query_that_a_daemon_cannot_take) {
+  ASSERT_FALSE(apply(kWebPolicy).error);
+  start_server();
+  const std::string deep = "{\"interface\":" + std::string(30, '[') + std::string(30, ']') + "}";
+  const std::string long_name = "{\"interface\":\"" + std::string(16'777'180, 'x') + "\"}";
+  std::string in;
+  for (int i = 0; i < 50; ++i) in += (i == 7 ? deep : i == 31 ? long_name : kQuery) + "\n";
+  const Outcome outcome = ask({"explain", "--batch"}, in);
+  EXPECT_EQ(outcome.status, 1) << outcome.err;
+  const std::vector<std::string> lines = lines_of(outcome.out);
+  ASSERT_EQ(lines.size(), 50u);
+  EXPECT_NE(lines[7].find("\"too-deep\""), std::string::npos) << lines[7];
+  EXPECT_NE(lines[31].find("\"too-long\""), std::string::npos) << lines[31].substr(0, 100);
+  for (const std::size_t i : {6u, 8u, 30u, 32u, 49u}) {
+    EXPECT_NE(lines[i].find("\"accept\""), std::string::npos) << i;
+  }
+}
+
+TEST_F(Program, ends_with_five_where_every_connection_is_taken) {
+  start_server({}, 2);
+  RawClient one(socket());
+  ASSERT_TRUE(one.call("hello").contains("result"));
+  const Outcome outcome = ask({"stats"});
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.err.find("1 connections of this socket are open"), std::string::npos)
+      << outcome.err;
+}
+
+TEST_F(Program, applies_a_file_that_the_daemon_would_not_read_itself) {
+  start_server();
+  // A regular file, but of the kernel's making: read here and sent as memory.
+  const Outcome outcome = ask({"policy", "apply", "/proc/self/limits"});
+  EXPECT_EQ(outcome.status, 4) << outcome.err;
+  EXPECT_NE(outcome.err.find("not valid TOML"), std::string::npos) << outcome.err;
+}
+
 TEST_F(Program, lists_all_pages_of_a_long_list) {
   engine.shown_flows.resize(2'500);
   start_server();

@@ -180,7 +180,8 @@ TEST_F(Publishing, refuses_an_access_port_whose_interface_has_no_mac) {
   ASSERT_TRUE(outcome.error);
   EXPECT_EQ(outcome.error->kind, ErrorKind::Invalid);
   EXPECT_EQ(outcome.error->code, "missing-mac");
-  for (const char* part : {"'eni-web'", "policy.toml:39:6", "'web-1'"}) {
+  EXPECT_EQ(outcome.error->where, "policy.toml:39:6");
+  for (const char* part : {"'eni-web'", "'web-1'"}) {
     EXPECT_NE(outcome.error->sentence.find(part), std::string::npos) << outcome.error->sentence;
   }
   EXPECT_FALSE(apply(kWebPolicy).error);

@@ -150,18 +150,26 @@ TEST_F(Sockets, skips_a_message_over_16_mib_and_says_so) {
   writer.join();
 }
 
-TEST_F(Sockets, takes_64_clients_and_tells_the_next_one) {
+TEST_F(Sockets, keeps_half_of_64_connections_for_each_socket) {
   start_server();
-  std::vector<std::unique_ptr<RawClient>> clients;
-  for (std::size_t i = 0; i < kClientsMax; ++i) {
-    clients.push_back(std::make_unique<RawClient>(i % 2 == 0 ? socket() : monitor()));
-    ASSERT_TRUE(clients.back()->call("hello").contains("result")) << i;
+  std::vector<std::unique_ptr<RawClient>> monitors;
+  for (std::size_t i = 0; i < kClientsMax / 2; ++i) {
+    monitors.push_back(std::make_unique<RawClient>(monitor()));
+    ASSERT_TRUE(monitors.back()->call("hello").contains("result")) << i;
   }
-  RawClient one_more(socket());
+  RawClient one_more(monitor());
   const nlohmann::json answer = one_more.answer();
   EXPECT_EQ(answer["error"]["data"]["code"], "too-many-clients");
+  EXPECT_EQ(answer["error"]["data"]["exit"], 5);
   EXPECT_TRUE(is_cut(one_more));
-  clients.pop_back();
+  std::vector<std::unique_ptr<RawClient>> controls;
+  for (std::size_t i = 0; i < kClientsMax / 2; ++i) {
+    controls.push_back(std::make_unique<RawClient>(socket()));
+    ASSERT_TRUE(controls.back()->call("hello").contains("result")) << i;
+  }
+  RawClient another(socket());
+  EXPECT_EQ(another.answer()["error"]["data"]["code"], "too-many-clients");
+  controls.pop_back();
   // The server sees the closed one at its next turn.
   bool is_in = false;
   for (int i = 0; i < 100 && !is_in; ++i) {
@@ -169,6 +177,20 @@ TEST_F(Sockets, takes_64_clients_and_tells_the_next_one) {
     is_in = again.call("hello").contains("result");
   }
   EXPECT_TRUE(is_in);
+}
+
+TEST_F(Sockets, cuts_a_monitor_that_never_asks_anything_and_nobody_else) {
+  ConnectionLimits limits;
+  limits.unasked_max_ms = 200;
+  start_server(limits);
+  RawClient operator_client(socket());
+  RawClient asked(monitor());
+  ASSERT_TRUE(asked.call("hello").contains("result"));
+  RawClient idle(monitor());
+  ASSERT_TRUE(idle.send("{\"jsonrpc\":"));  // half a line is no question
+  EXPECT_TRUE(is_cut(idle));
+  EXPECT_TRUE(asked.call("hello").contains("result"));
+  EXPECT_TRUE(operator_client.call("hello").contains("result"));
 }
 
 TEST_F(Sockets, cuts_a_client_that_does_not_read_and_serves_the_others) {
@@ -262,6 +284,12 @@ TEST_F(Sockets, refuses_descriptors_that_are_no_files) {
   const std::string request = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"policy.check\"}\n";
   client.send_with_descriptor(request, pipe[0]);
   EXPECT_EQ(client.answer()["error"]["data"]["code"], "not-a-file");
+  // Regular by name, but whoever serves it may keep the reader waiting, as on FUSE.
+  const int kernel_file = ::open("/proc/self/limits", O_RDONLY);
+  ASSERT_GE(kernel_file, 0);
+  client.send_with_descriptor(request, kernel_file);
+  EXPECT_EQ(client.answer()["error"]["data"]["code"], "not-a-file");
+  ::close(kernel_file);
   const int null = ::open("/dev/zero", O_RDONLY);
   client.send_with_descriptor(request, null);
   EXPECT_EQ(client.answer()["error"]["data"]["code"], "not-a-file");
