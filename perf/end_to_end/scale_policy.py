@@ -1,7 +1,8 @@
-"""A policy of the largest accounts' size, as JSON or TOML, written row by row.
+"""A policy of the largest accounts' size, as JSON, written row by row.
 
 Groups with 60 rules each way, of which a third name groups, and one in sixty a prefix list of 1,000
-entries; interfaces in subnets of a /8, each in up to five groups; entries in prefix lists. Sizes are arguments, the rest follows from them: the same sizes, the same policy.
+entries; interfaces in subnets of a /8, each in up to five groups; entries in prefix lists. Sizes
+are arguments, the rest follows from them: the same sizes, the same policy.
 """
 
 import itertools
