@@ -44,11 +44,10 @@ void clear(CidrMatch& out) { out = CidrMatch(); }
 
 // Asks for the line that the next step reads first: the slot of a wide node, or the list.
 void prefetch_step(const TrieLink& link, unsigned slot) {
-  const TrieNode* node = link.node();
-  const void* list = node;
-  const void* wide = &static_cast<const TrieWideNode*>(node)->slots[slot];
-  const void* first = link.is_wide() ? wide : list;
-  prefetch_read(first);
+  // By number, since there may be no node: asking for a line of nothing is allowed, naming it not.
+  const auto node = reinterpret_cast<std::uintptr_t>(link.node());
+  const std::size_t offset = link.is_wide() ? TrieWideNode::slot_offset(slot) : 0;
+  prefetch_read(reinterpret_cast<const void*>(node + offset));
 }
 
 // Appends the walk to `walking` if it goes on; no branch. Returns how many there are.

@@ -175,10 +175,14 @@ struct TrieWideNode : TrieNode {
   PrefixId at(unsigned value, unsigned bits) const {
     return bits == 8 ? slots[value].own : shorter[heap_index(value, bits)];
   }
+  // Of a slot, from the begin of the node.
+  static constexpr std::size_t slot_offset(unsigned slot) { return 32 + slot * sizeof(Slot); }
   static unsigned heap_index(unsigned value, unsigned bits) {
     return (1u << bits) + (value >> (8 - bits));
   }
 };
+
+static_assert(sizeof(TrieWideNode) == TrieWideNode::slot_offset(256) + 256 * sizeof(PrefixId));
 
 // One step of a walk: the longest prefix and the longest plain one that end in this node, and where
 // to go on. Ids lie in memory that may yet have to come; null if there is none.
