@@ -1,0 +1,62 @@
+// What a packet of an established flow costs in the pipeline, beside the same packets received and
+// sent by nobody. The figure that counts is the difference, in time stamp clocks a packet.
+
+#include <benchmark/benchmark.h>
+#include <x86intrin.h>
+
+#include <cstdint>
+#include <string>
+
+#include "perf/dataplane/bench_world.h"
+
+namespace sluice {
+namespace {
+
+void run(benchmark::State& state, const BenchPlan& plan, bool is_bare) {
+  BenchWorld world(plan);
+  std::uint64_t packets = 0;
+  const std::uint64_t begin = __rdtsc();
+  for (auto _ : state) packets += is_bare ? world.bare_turn() : world.turn();
+  const std::uint64_t clocks = __rdtsc() - begin;
+  if (!is_bare && !world.is_sound()) state.SkipWithError("packets or flows were lost");
+  state.SetItemsProcessed(static_cast<std::int64_t>(packets));
+  state.counters["clocks"] =
+      benchmark::Counter(static_cast<double>(clocks) / static_cast<double>(packets));
+}
+
+void add(const std::string& name, const BenchPlan& plan) {
+  benchmark::RegisterBenchmark(("pipeline/" + name).c_str(),
+                               [plan](benchmark::State& state) { run(state, plan, false); });
+  benchmark::RegisterBenchmark(("bare/" + name).c_str(),
+                               [plan](benchmark::State& state) { run(state, plan, true); });
+}
+
+void add_all() {
+  struct Way {
+    const char* name;
+    BenchWay way;
+  };
+  for (const Way& way : {Way{"bump", BenchWay::Bump}, Way{"inbound", BenchWay::Inbound},
+                         Way{"outbound", BenchWay::Outbound}, Way{"between", BenchWay::Between}}) {
+    const std::string name = way.name;
+    add(name + "/4k", {.way = way.way});
+    add(name + "/tiny", {.way = way.way, .flows = 256, .rules = 4});
+    add(name + "/4k/logged", {.way = way.way, .is_logged = true});
+    add(name + "/4k/ipv6", {.way = way.way, .family = Family::Ipv6});
+  }
+  add("bump/64k", {.flows = 65'536});
+  add("bump/500k", {.flows = 500'000});
+  add("inbound/500k", {.way = BenchWay::Inbound, .flows = 500'000});
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  sluice::add_all();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
