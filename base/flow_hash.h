@@ -18,50 +18,61 @@ struct HashKey {
   std::uint64_t k1 = 0x0f0e0d0c0b0a0908u;
 };
 
+// Word is std::uint64_t, or a vector of them: then it is as many hashes side by side.
+template <class Word>
 class SipState {
  public:
   constexpr explicit SipState(const HashKey& key)
-      : v0_(key.k0 ^ 0x736f6d6570736575u),
-        v1_(key.k1 ^ 0x646f72616e646f6du),
-        v2_(key.k0 ^ 0x6c7967656e657261u),
-        v3_(key.k1 ^ 0x7465646279746573u) {}
+      : v0_(Word{} + (key.k0 ^ 0x736f6d6570736575u)),
+        v1_(Word{} + (key.k1 ^ 0x646f72616e646f6du)),
+        v2_(Word{} + (key.k0 ^ 0x6c7967656e657261u)),
+        v3_(Word{} + (key.k1 ^ 0x7465646279746573u)) {}
 
-  constexpr void absorb(std::uint64_t word) {
+  [[gnu::always_inline]] constexpr void absorb(const Word& word) {
     v3_ ^= word;
     round();
     v0_ ^= word;
   }
-  constexpr std::uint64_t finish() {
+  [[gnu::always_inline]] constexpr void finish(Word& hash) {
     v2_ ^= 0xff;
     round();
     round();
     round();
-    return v0_ ^ v1_ ^ v2_ ^ v3_;
+    hash = v0_ ^ v1_ ^ v2_ ^ v3_;
   }
 
  private:
-  constexpr void round() {
-    v0_ += v1_;
-    v1_ = std::rotl(v1_, 13) ^ v0_;
-    v0_ = std::rotl(v0_, 32);
-    v2_ += v3_;
-    v3_ = std::rotl(v3_, 16) ^ v2_;
-    v0_ += v3_;
-    v3_ = std::rotl(v3_, 21) ^ v0_;
-    v2_ += v1_;
-    v1_ = std::rotl(v1_, 17) ^ v2_;
-    v2_ = std::rotl(v2_, 32);
+  [[gnu::always_inline]] static constexpr void turn(Word& word, int bits) {
+    word = word << bits | word >> (64 - bits);
   }
-  std::uint64_t v0_, v1_, v2_, v3_;
+  [[gnu::always_inline]] constexpr void round() {
+    v0_ += v1_;
+    turn(v1_, 13);
+    v1_ ^= v0_;
+    turn(v0_, 32);
+    v2_ += v3_;
+    turn(v3_, 16);
+    v3_ ^= v2_;
+    v0_ += v3_;
+    turn(v3_, 21);
+    v3_ ^= v0_;
+    v2_ += v1_;
+    turn(v1_, 17);
+    v1_ ^= v2_;
+    turn(v2_, 32);
+  }
+  Word v0_, v1_, v2_, v3_;
 };
 
 // About 2 ns for two words. Any thread.
 template <std::size_t N>
 constexpr std::uint64_t keyed_hash(const HashKey& key, const std::array<std::uint64_t, N>& words) {
-  SipState state(key);
+  SipState<std::uint64_t> state(key);
   for (std::uint64_t word : words) state.absorb(word);
   state.absorb(std::uint64_t{N * 8} << 56);  // the length, as SipHash ends
-  return state.finish();
+  std::uint64_t hash = 0;
+  state.finish(hash);
+  return hash;
 }
 
 }  // namespace sluice

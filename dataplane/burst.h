@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/address.h"
 #include "base/clock.h"
@@ -20,8 +21,7 @@
 #include "dataplane/fragment_hint.h"
 #include "dataplane/packet_facts.h"
 #include "dataplane/packet_io.h"
-#include "flowtable/flow_state.h"
-#include "flowtable/flow_tuple.h"
+#include "flowtable/flow_shard.h"
 #include "lookup/policy_snapshot.h"
 
 namespace sluice {
@@ -47,6 +47,7 @@ enum class FragmentPart : std::uint8_t {
 // What was said at one end of the packet's way: at the interface it comes from (Egress) or at the
 // one it goes to (Ingress). Only where `present`.
 struct EndResult {
+  const InterfaceRow* row = nullptr;  // of the policy under way
   EniIndex eni;
   RuleIndex rule;  // that allowed; none otherwise
   Verdict verdict = Verdict::None;
@@ -71,6 +72,14 @@ struct PacketState {
   std::array<EndResult, 2> ends;  // by Direction
 };
 
+// What the stages of one end tell each other about a packet.
+struct EndMarks {
+  bool is_new_flow = false;  // made by this very packet
+  bool is_related = false;   // ICMP error about a live or allowed flow
+  bool leaves_flow = false;  // passes, but does not count as activity
+  bool is_one_way = false;   // its flow goes by the name of one_way_tuple_of()
+};
+
 struct Burst {
   std::size_t count = 0;
   Moment now;
@@ -82,23 +91,39 @@ struct Burst {
   std::size_t begin = 0;
   std::size_t end = 0;
   Direction direction = Direction::Egress;
+  // What judged() names.
+  std::size_t judged_count = 0;
+  std::array<std::uint8_t, kBurstMax> judged_places;
   bool has_new_flows = false;  // some flow was made in this stretch: who found none looks again
 
+  // Whether there is anything to do for a stage at all.
+  std::uint8_t bits = 0;           // PacketFacts::bits of all packets together
+  std::array<bool, 2> has_ends{};  // by Direction: some packet has this end
+
+  std::array<std::uint64_t, kBurstMax> hashes;  // owner_hash() of the conversation
   // Of the end under way.
-  std::array<const InterfaceRow*, kBurstMax> rows;
-  std::array<FlowTuple, kBurstMax> tuples;
+  std::array<FlowName, kBurstMax> names;
   std::array<FlowState*, kBurstMax> flows;          // null: none
-  std::array<bool, kBurstMax> is_new_flow;          // made by this very packet
-  std::array<bool, kBurstMax> is_related;           // ICMP error about a live or allowed flow
-  std::array<bool, kBurstMax> leaves_flow;          // passes, but does not count as activity
-  std::array<std::uint64_t, kBurstMax> hashes;      // owner_hash() of the conversation
-  std::array<std::uint64_t, kBurstMax> end_hashes;  // owner_hash() of tuples[i]
+  std::array<std::uint64_t, kBurstMax> end_hashes;  // owner_hash() of the flow's tuple
+  std::array<EndMarks, kBurstMax> marks;
 
   EndResult& end_of(std::size_t i) { return packets[i].ends[static_cast<std::size_t>(direction)]; }
+  const EndResult& end_of(std::size_t i) const {
+    return packets[i].ends[static_cast<std::size_t>(direction)];
+  }
   bool is_pending(std::size_t i) const { return packets[i].fate == Fate::Pending; }
+  // True if some interface has to judge the packet.
+  bool has_end(std::size_t i) const {
+    return is_pending(i) && (packets[i].ends[0].present || packets[i].ends[1].present);
+  }
   // True if the packet is to be judged at the end under way.
   bool is_judged(std::size_t i) const {
     return is_pending(i) && packets[i].ends[static_cast<std::size_t>(direction)].present;
+  }
+  // The packets to be judged at the end under way, as the stages of this end found them; one of
+  // them may have dropped some since.
+  std::span<const std::uint8_t> judged() const {
+    return std::span(judged_places).first(judged_count);
   }
   // What the packet's verdict is when the pipeline has finished with it: Drop, else Accept where
   // some interface judged it, else None (no interface of ours, not IP, ARP).

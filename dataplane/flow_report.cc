@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "dataplane/packet_naming.h"
+#include "dataplane/stage_find_flow.h"
 #include "flowtable/conntrack.h"
 
 namespace sluice {
@@ -127,21 +128,22 @@ void report_flow(WorkerContext& context, const FlowTuple& tuple, FlowState& stat
   report_direction(context, tuple, state, Direction::Egress);
 }
 
-void add_to_flow(WorkerContext& context, const FlowTuple& tuple, FlowState& state,
-                 const PacketFacts& facts, Direction direction) {
+void add_to_flow(WorkerContext& context, const Burst& burst, std::size_t i, FlowState& state) {
+  const PacketFacts& facts = burst.facts[i];
+  const Direction direction = burst.direction;
   const std::size_t at = index_of(direction);
   const bool is_full =
       state.packets[at] == std::numeric_limits<std::uint16_t>::max() ||
       state.bytes[at] > std::numeric_limits<std::uint32_t>::max() - facts.ip_length;
   if (is_full || context.clock.is_before_window(state.last_seen_ms)) {
-    report_flow(context, tuple, state);
+    report_flow(context, tuple_of(burst, i), state);
   }
   const std::uint32_t second = context.clock.moment().unix_s() - context.clock.window_begin_s();
   std::uint32_t seconds = load_seconds(state);
   if (state.packets[at] == 0) seconds = with_field(seconds, first_shift(direction), second);
   store_seconds(state, with_field(seconds, last_shift(direction), second));
   ++state.packets[at];
-  context.counters.interface(tuple.eni).live[at].add(1);
+  context.counters.interface(burst.end_of(i).eni).live[at].add(1);
   state.bytes[at] += facts.ip_length;
   if (facts.proto == Proto::Tcp) {
     const std::uint8_t nibble = log_flags_of(tracked_packet_of(facts, direction));

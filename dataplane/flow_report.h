@@ -20,10 +20,9 @@ namespace sluice {
 void report_delta(WorkerContext& context, const FlowDelta& delta);
 // Sends what the flow has counted since its last report, both directions, and clears it.
 void report_flow(WorkerContext& context, const FlowTuple& tuple, FlowState& state);
-// Counts the packet in the flow's entry. Requires that last_seen_ms is still that of the packet
+// Counts packet i in the entry of its flow. Requires that last_seen_ms is still that of the packet
 // before.
-void add_to_flow(WorkerContext& context, const FlowTuple& tuple, FlowState& state,
-                 const PacketFacts& facts, Direction direction);
+void add_to_flow(WorkerContext& context, const Burst& burst, std::size_t i, FlowState& state);
 // Counts a packet that no entry counts: refused, or accepted without an entry.
 void add_record(WorkerContext& context, const Burst& burst, std::size_t i);
 

@@ -117,23 +117,4 @@ std::uint64_t canonical_hash(const HashKey& key, const PacketFacts& facts) {
   return owner_hash(key, shown_tuple(flow_tuple_of(facts, EniIndex::none(), Direction::Ingress)));
 }
 
-TrackedPacket tracked_packet_of(const PacketFacts& facts, Direction direction) {
-  TrackedPacket packet;
-  packet.proto = facts.proto;
-  packet.direction = direction;
-  packet.tcp_flags = facts.tcp_flags;
-  if (is_icmp(facts.proto)) {
-    packet.icmp_type = facts.icmp_type();
-    packet.icmp_code = facts.icmp_code();
-  }
-  packet.window_scale = facts.window_scale;
-  packet.window = facts.window;
-  packet.sequence = facts.sequence;
-  packet.acknowledgment = facts.acknowledgment;
-  // The parser counts the transport header in, and sees only the begin of the segment.
-  packet.is_cut = facts.has(PacketFacts::kFragment);
-  packet.payload_size = packet.is_cut ? std::uint32_t{0} : facts.payload_size;
-  return packet;
-}
-
 }  // namespace sluice

@@ -1,7 +1,9 @@
 #include "dataplane/parse.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstring>
 
 #include "base/limits.h"
 #include "dataplane/wire.h"
@@ -119,6 +121,18 @@ DropReason parse_transport(const Part& part, PacketFacts& facts) {
     if (reason == DropReason::MalformedIcmp && !is_whole) return DropReason::FragmentTiny;
   }
   return reason;
+}
+
+// Of a header without options. The ones' complement sum does not mind the order of bytes.
+bool has_right_sum(const Ipv4Header& ip) {
+  std::array<std::uint32_t, 5> words;
+  static_assert(sizeof words == sizeof ip);
+  std::memcpy(words.data(), &ip, sizeof words);
+  std::uint64_t sum = std::uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return sum == 0xffff;
 }
 
 bool ipv4_options_are_sound(std::span<const std::uint8_t> options) {
@@ -336,10 +350,72 @@ bool take_quoted_ipv6(std::span<const std::uint8_t> bytes, PacketFacts& quote) {
   return take_quoted_ports(walk.part.bytes, quote);
 }
 
+std::uint32_t header_size_of(const TcpHeader& tcp) { return tcp.offset / 16u * 4; }
+
+// Sound, whole, and neither the first of its connection nor of flags that no TCP sends.
+bool is_plain_tcp(const TcpHeader& tcp, std::size_t size, std::size_t readable) {
+  constexpr std::uint8_t kAckOrRst = TcpFlags::kAck | TcpFlags::kRst;
+  const std::uint32_t header_size = header_size_of(tcp);
+  return header_size >= sizeof(TcpHeader) && header_size <= size && header_size <= readable &&
+         (tcp.flags & kAckOrRst) != 0 && (tcp.flags & TcpFlags::kSyn) == 0;
+}
+
+bool is_sound_length(const UdpHeader& udp, std::size_t size) {
+  const std::size_t length = udp.length.host();
+  return length >= sizeof(UdpHeader) && length <= size;
+}
+
+// What nearly every packet is: IPv4 without options or VLAN, whole, TCP beyond its SYN or UDP, and
+// sound. Reads each field once and writes all facts in one go. False: parse_frame() has to look.
+bool parse_plain(std::span<const std::uint8_t> contiguous, std::uint32_t frame_length,
+                 PacketFacts& facts) {
+  constexpr std::size_t kIp = sizeof(EthernetHeader);
+  constexpr std::size_t kTransport = kIp + sizeof(Ipv4Header);
+  if (contiguous.size() < kTransport + sizeof(TcpHeader)) return false;
+  const std::uint8_t* frame = contiguous.data();
+  const auto& ip = wire_at<Ipv4Header>(frame + kIp);
+  const std::uint32_t total = ip.total_length.host();
+  constexpr std::uint16_t kInPieces = Ipv4Header::kMoreFragments | Ipv4Header::kOffsetMask;
+  const bool is_plain = wire_at<EthernetHeader>(frame).type.host() == EtherType::kIpv4 &&
+                        ip.version_ihl == 0x45 && (ip.fragment.host() & kInPieces) == 0 &&
+                        total <= frame_length - kIp && has_right_sum(ip);
+  if (!is_plain || total < sizeof(Ipv4Header) + sizeof(UdpHeader)) return false;
+  const std::uint32_t left = total - sizeof(Ipv4Header);
+  const auto& tcp = wire_at<TcpHeader>(frame + kTransport);
+  const auto& udp = wire_at<UdpHeader>(frame + kTransport);
+  const Proto proto = static_cast<Proto>(ip.proto);
+  const bool is_tcp = proto == Proto::Tcp;
+  if (is_tcp ? !is_plain_tcp(tcp, left, contiguous.size() - kTransport)
+             : proto != Proto::Udp || !is_sound_length(udp, left)) {
+    return false;
+  }
+  facts.source_high = facts.destination_high = 0;
+  facts.source_low = ip.source.host();
+  facts.destination_low = ip.destination.host();
+  facts.sequence = is_tcp ? tcp.sequence.host() : 0;
+  facts.acknowledgment = is_tcp ? tcp.acknowledgment.host() : 0;
+  facts.fragment_id = 0;
+  facts.ip_length = total;
+  facts.source_port = udp.source_port.host();  // TCP has its ports there, too
+  facts.destination_port = udp.destination_port.host();
+  facts.window = is_tcp ? tcp.window.host() : std::uint16_t{0};
+  facts.payload_size = static_cast<std::uint16_t>(is_tcp ? left - header_size_of(tcp) : 0);
+  facts.fragment_offset = 0;
+  facts.network_offset = kIp;
+  facts.transport_words = sizeof(Ipv4Header) / 4;
+  facts.proto = proto;
+  facts.tcp_flags = is_tcp ? tcp.flags : std::uint8_t{0};
+  facts.window_scale = -1;
+  facts.bits = PacketFacts::kIpv4;
+  return true;
+}
+
 }  // namespace
 
 DropReason parse_frame(std::span<const std::uint8_t> contiguous, std::uint32_t frame_length,
                        PacketFacts& facts) {
+  if (parse_plain(contiguous, frame_length, facts)) [[likely]]
+    return DropReason::None;
   facts = PacketFacts{};
   facts.window_scale = -1;
   Part frame{contiguous, frame_length};

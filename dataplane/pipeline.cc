@@ -15,11 +15,6 @@
 namespace sluice {
 namespace {
 
-bool has_end(const Burst& burst, std::size_t i) {
-  const auto& ends = burst.packets[i].ends;
-  return burst.is_pending(i) && (ends[0].present || ends[1].present);
-}
-
 // Where the stretch that begins at `begin` ends: before the first packet whose conversation was
 // seen in it from the other side. Conversations that share a place in the small table cut a
 // stretch needlessly, which costs time and changes nothing.
@@ -27,7 +22,7 @@ std::size_t end_of_stretch(const Burst& burst, std::size_t begin) {
   constexpr std::size_t kPlaces = 256;
   std::array<std::uint8_t, kPlaces> seen{};  // packet + 1
   for (std::size_t i = begin; i < burst.count; ++i) {
-    if (!has_end(burst, i)) continue;
+    if (!burst.has_end(i)) continue;
     std::uint8_t& place = seen[burst.hashes[i] % kPlaces];
     const bool is_from_other_side =
         place != 0 && burst.facts[place - 1u].source() != burst.facts[i].source();
@@ -37,9 +32,20 @@ std::size_t end_of_stretch(const Burst& burst, std::size_t begin) {
   return burst.count;
 }
 
+void find_judged(Burst& burst) {
+  std::size_t count = 0;
+  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+    burst.judged_places[count] = static_cast<std::uint8_t>(i);
+    count += burst.is_judged(i) ? 1 : 0;
+  }
+  burst.judged_count = count;
+}
+
 void judge_end(WorkerContext& context, Burst& burst, Direction direction) {
+  if (!burst.has_ends[static_cast<std::size_t>(direction)]) return;
   burst.direction = direction;
   burst.has_new_flows = false;
+  find_judged(burst);
   find_flow(context, burst);
   admit(context, burst);
   track_flows(context, burst);

@@ -1,6 +1,7 @@
 #include "dataplane/stage_account.h"
 
 #include "dataplane/flow_report.h"
+#include "dataplane/stage_find_flow.h"
 
 namespace sluice {
 namespace {
@@ -15,18 +16,17 @@ void account_one(WorkerContext& context, Burst& burst, std::size_t i) {
     row.accepted_packets[at].add(1);
     row.accepted_bytes[at].add(burst.facts[i].ip_length);
   }
-  const InterfaceRow* interface = context.policy->find_interface(end.eni);
-  const bool is_logged = interface != nullptr && interface->logged && end.by != By::Exempt;
+  const bool is_logged = end.row->logged && end.by != By::Exempt;
   // A packet that the flow refused, or that must not keep it alive, does not touch its entry.
-  FlowState* flow = is_accepted && !burst.leaves_flow[i] ? burst.flows[i] : nullptr;
+  FlowState* flow = is_accepted && !burst.marks[i].leaves_flow ? burst.flows[i] : nullptr;
   if (!is_logged) {
     row.not_logged[at].add(1);
     // What waits since the interface was logged lies in the log window of the packet before.
     if (flow != nullptr && context.clock.is_before_window(flow->last_seen_ms)) {
-      report_flow(context, burst.tuples[i], *flow);
+      report_flow(context, tuple_of(burst, i), *flow);
     }
   } else if (flow != nullptr) {
-    add_to_flow(context, burst.tuples[i], *flow, burst.facts[i], burst.direction);
+    add_to_flow(context, burst, i, *flow);
   } else {
     add_record(context, burst, i);
   }
@@ -36,6 +36,7 @@ void account_one(WorkerContext& context, Burst& burst, std::size_t i) {
 }  // namespace
 
 void account(WorkerContext& context, Burst& burst) {
+  // Not only judged() ones: some were refused where they were located.
   for (std::size_t i = burst.begin; i < burst.end; ++i) {
     if (burst.end_of(i).verdict != Verdict::None) account_one(context, burst, i);
   }

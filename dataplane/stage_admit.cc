@@ -42,8 +42,9 @@ FlowState* make_flow(WorkerContext& context, Burst& burst, std::size_t i,
     fresh.phase = static_cast<std::uint8_t>(FlowPhase::Accounted);
     fresh.bits |= FlowState::kUntracked;
   }
-  const TimeoutTable timeouts = timeouts_of(*burst.rows[i], context.policy->tracking());
-  FlowState* state = context.flows.insert(burst.tuples[i], burst.end_hashes[i], burst.now.tick_ms,
+  const TimeoutTable timeouts = timeouts_of(*burst.end_of(i).row, context.policy->tracking());
+  const FlowTuple name = tuple_of(burst, i);
+  FlowState* state = context.flows.insert(name, burst.end_hashes[i], burst.now.tick_ms,
                                           timeout_of(fresh, facts.proto, timeouts),
                                           [&](const FlowTuple& tuple, FlowState& evicted) {
                                             note_flow_end(context, tuple, evicted);
@@ -58,7 +59,7 @@ FlowState* make_flow(WorkerContext& context, Burst& burst, std::size_t i,
   state->generation = context.policy->generation().value();
   state->rule = decision.rule.value();
   state->last_seen_ms = burst.now.tick_ms;
-  note_flow_begin(context, burst.tuples[i], *state);
+  note_flow_begin(context, name, *state);
   burst.has_new_flows = true;
   return state;
 }
@@ -76,7 +77,7 @@ bool begins_anew(WorkerContext& context, const Burst& burst, std::size_t i,
     return false;
   }
   const Decision first =
-      context.verdicts.decide(*context.policy, first_question_of(burst.tuples[i], state));
+      context.verdicts.decide(*context.policy, first_question_of(tuple_of(burst, i), state));
   return first.verdict == Verdict::Accept && first.tracked;
 }
 
@@ -114,14 +115,14 @@ void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
 bool rejudge(WorkerContext& context, Burst& burst, std::size_t i) {
   FlowState& state = *burst.flows[i];
   const Decision decision =
-      context.verdicts.decide(*context.policy, first_question_of(burst.tuples[i], state));
+      context.verdicts.decide(*context.policy, first_question_of(tuple_of(burst, i), state));
   if (decision.verdict == Verdict::Accept) {
     state.generation = context.policy->generation().value();
     state.rule = decision.rule.value();
     return true;
   }
   if (burst.facts[i].proto == Proto::Tcp) {
-    revoke(context, burst.tuples[i], state);
+    revoke(context, tuple_of(burst, i), state);
   } else {
     forget_flow(context, burst, &state);
   }
@@ -131,7 +132,7 @@ bool rejudge(WorkerContext& context, Burst& burst, std::size_t i) {
 
 // The network ACL, for what the groups need not be asked about.
 void admit_past_groups(WorkerContext& context, Burst& burst, std::size_t i, By by) {
-  if (burst.rows[i]->acl.is_none()) {  // the default ACL allows all (NA-7)
+  if (burst.end_of(i).row->acl.is_none()) {  // the default ACL allows all (NA-7)
     accept(burst, i, by, RuleIndex::none());
     return;
   }
@@ -150,7 +151,8 @@ void admit_known(WorkerContext& context, Burst& burst, std::size_t i) {
     admit_untracked(context, burst, i);
     return;
   }
-  if (state.generation < burst.rows[i]->rejudge_before.value() && !rejudge(context, burst, i)) {
+  if (state.generation < burst.end_of(i).row->rejudge_before.value() &&
+      !rejudge(context, burst, i)) {
     return;
   }
   // Followers are not tracked, so what closed the flow after their first one is asked here.
@@ -224,7 +226,7 @@ void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
     refuse(context, burst, i, decision.reason, decision.by);
   } else {
     burst.flows[i] = make_flow(context, burst, i, decision);
-    burst.is_new_flow[i] = burst.flows[i] != nullptr;
+    burst.marks[i].is_new_flow = burst.flows[i] != nullptr;
     // Untracked flows use no allowance (CT-29): without an entry they pass all the same.
     if (burst.flows[i] == nullptr && decision.tracked) {
       context.counters.worker.flows_refused.add(1);
@@ -235,15 +237,31 @@ void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
   }
 }
 
+namespace {
+
+// A tracked flow that no policy change is after, at the edge of a subnet that the default ACL lets
+// cross: nobody has to be asked.
+bool passes_surely(const Burst& burst, std::size_t i) {
+  const FlowState& state = *burst.flows[i];
+  const InterfaceRow& row = *burst.end_of(i).row;
+  return !state.has(FlowState::kUntracked) && state.generation >= row.rejudge_before.value() &&
+         burst.packets[i].part != FragmentPart::Follower && row.acl.is_none();
+}
+
+}  // namespace
+
 void admit(WorkerContext& context, Burst& burst) {
-  for (std::size_t i = burst.begin; i < burst.end; ++i) {
-    if (!burst.is_judged(i)) continue;
-    if (burst.is_related[i]) {
+  for (const std::size_t i : burst.judged()) {
+    if (burst.flows[i] != nullptr && passes_surely(burst, i)) [[likely]] {
+      accept(burst, i, By::Flow, RuleIndex::none());
+      continue;
+    }
+    if (burst.marks[i].is_related) {
       admit_past_groups(context, burst, i, By::Related);
       continue;
     }
     if (burst.flows[i] == nullptr && burst.has_new_flows) {
-      burst.flows[i] = find_live_flow(context, burst, i);
+      burst.flows[i] = find_live_flow(context, burst, i, nullptr);
     }
     if (burst.flows[i] != nullptr) {
       admit_known(context, burst, i);

@@ -13,7 +13,7 @@ namespace sluice {
 
 void admit(WorkerContext& context, Burst& burst);
 
-// Judges packet i as one of no flow; burst.tuples[i] is not in the table.
+// Judges packet i as one of no flow; its flow is not in the table.
 void admit_first(WorkerContext& context, Burst& burst, std::size_t i);
 
 }  // namespace sluice

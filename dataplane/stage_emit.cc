@@ -71,33 +71,32 @@ void emit(WorkerContext& context, Burst& burst) {
     if (burst.is_pending(i)) make_ready(context, burst, i);
   }
   if (context.config.observer != nullptr) context.config.observer->finished(burst);
-  std::array<Frame, kBurstMax> kept;
-  std::size_t kept_count = 0;
+  TransmitBatch& kept = context.kept;
   for (std::size_t i = 0; i < burst.count; ++i) {
     const PacketState& packet = burst.packets[i];
-    auto& tallies = context.counters.nic(packet.in);
     switch (packet.fate) {
       case Fate::Pending:
         add_to_batch(context, burst, i, packet.out);
         break;
       case Fate::Answer:
-        tallies.consumed.add(1);
-        tallies.generated.add(1);
+        context.counters.nic(packet.in).consumed.add(1);
+        context.counters.nic(packet.in).generated.add(1);
         add_to_batch(context, burst, i, packet.in);
         break;
       case Fate::Consume:
-        tallies.consumed.add(1);
-        kept[kept_count++] = burst.frames[i];
+        context.counters.nic(packet.in).consumed.add(1);
+        kept.frames[kept.count++] = burst.frames[i];
         break;
       case Fate::Drop:
-        kept[kept_count++] = burst.frames[i];
+        kept.frames[kept.count++] = burst.frames[i];
         break;
       case Fate::Hold:
       case Fate::Handoff:
         break;
     }
   }
-  if (kept_count > 0) context.io.release(std::span(kept).first(kept_count));
+  if (kept.count > 0) context.io.release(std::span(kept.frames).first(kept.count));
+  kept.count = 0;
   for (std::size_t nic = 0; nic < context.batches.size(); ++nic) {
     if (context.batches[nic].count == 0) continue;
     send_batch(context, burst, NicIndex(static_cast<std::uint16_t>(nic)));

@@ -1,5 +1,7 @@
 #include "dataplane/stage_find_flow.h"
 
+#include <utility>
+
 #include "dataplane/flow_report.h"
 #include "dataplane/packet_naming.h"
 #include "dataplane/parse.h"
@@ -51,7 +53,8 @@ bool is_related(WorkerContext& context, Burst& burst, std::size_t i) {
   const Direction quoted = opposite(burst.direction);
   const FlowTuple tuple = flow_tuple_of(*quote, eni, quoted);
   const FlowState* state = context.flows.find(tuple, owner_hash(context.config.key, tuple));
-  if (state != nullptr && !counts_still(context, *burst.rows[i], tuple, *state)) state = nullptr;
+  const InterfaceRow& row = *burst.end_of(i).row;
+  if (state != nullptr && !counts_still(context, row, tuple, *state)) state = nullptr;
   if (state != nullptr && !state->has(FlowState::kUntracked)) {
     return context.policy->tracking().icmp_errors == IcmpErrorMode::Related &&
            state->flow_phase() != FlowPhase::Closed;
@@ -61,30 +64,40 @@ bool is_related(WorkerContext& context, Burst& burst, std::size_t i) {
   return decision.verdict == Verdict::Accept && (state != nullptr || !decision.tracked);
 }
 
+// Seen a moment ago, and no policy change asks for a closer look.
+bool is_surely_live(const Burst& burst, std::size_t i, const FlowState& state) {
+  return static_cast<TickMs>(burst.now.tick_ms - state.last_seen_ms) < kShortestTimeoutMs &&
+         state.generation >= burst.end_of(i).row->flush_before.value() && !state.is_revoked();
+}
+
 void name_flow(WorkerContext& context, Burst& burst, std::size_t i) {
-  const EndResult& end = burst.end_of(i);
+  const EniIndex eni = burst.end_of(i).eni;
   const PacketFacts& facts = burst.facts[i];
-  burst.rows[i] = context.policy->find_interface(end.eni);
-  burst.tuples[i] = flow_tuple_of(facts, end.eni, burst.direction);
-  burst.end_hashes[i] =
-      is_icmp(facts.proto) ? owner_hash(context.config.key, burst.tuples[i]) : burst.hashes[i];
-  burst.is_new_flow[i] = false;
-  burst.is_related[i] = false;
-  burst.leaves_flow[i] = false;
+  burst.marks[i] = EndMarks();
   burst.flows[i] = nullptr;
+  burst.end_hashes[i] = burst.hashes[i];
+  if (has_ipv4_key(facts)) [[likely]] {
+    const Ipv4FlowKey key = ipv4_key_of(facts, eni, burst.direction);
+    context.flows.name(key, burst.hashes[i], burst.names[i]);
+    return;
+  }
+  const FlowTuple tuple = tuple_of(burst, i);
+  if (is_icmp(facts.proto)) burst.end_hashes[i] = owner_hash(context.config.key, tuple);
+  context.flows.name(tuple, burst.end_hashes[i], burst.names[i]);
 }
 
 // What a policy change left of a flow that was there before: true if it is to be forgotten, and the
 // packet judged as if there had never been one. A TCP connection that the rules of now refuse is
 // kept as a closed one instead: forgotten, it would be picked up in its middle by the next segment
 // of the side whose rules still allow it, and live on for both (CT-23).
-bool must_forget(WorkerContext& context, const InterfaceRow& row, const FlowTuple& tuple,
-                 FlowState& state) {
+bool must_forget(WorkerContext& context, const Burst& burst, std::size_t i, FlowState& state) {
   const std::uint32_t generation = context.policy->generation().value();
-  const bool is_flushed = state.generation < row.flush_before.value();
+  const bool is_flushed = state.generation < burst.end_of(i).row->flush_before.value();
   const bool is_back = state.is_revoked() && state.generation != generation;
-  if (!is_flushed && !is_back) return false;
-  if (tuple.proto != Proto::Tcp) return true;
+  if (!is_flushed && !is_back) [[likely]]
+    return false;
+  if (burst.facts[i].proto != Proto::Tcp) return true;
+  const FlowTuple tuple = tuple_of(burst, i);
   const Decision decision =
       context.verdicts.decide(*context.policy, first_question_of(tuple, state));
   if (decision.verdict == Verdict::Accept) return true;
@@ -144,38 +157,47 @@ std::uint32_t timeout_at_visit(WorkerContext& context, const FlowTuple& tuple, F
   return timeout_of(state, tuple.proto, timeouts_of(*row, context.policy->tracking()));
 }
 
-FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i) {
-  FlowState* state = context.flows.find(burst.tuples[i], burst.end_hashes[i]);
+FlowTuple tuple_of(const Burst& burst, std::size_t i) {
+  const EniIndex eni = burst.end_of(i).eni;
+  return burst.marks[i].is_one_way ? one_way_tuple_of(burst.facts[i], eni, burst.direction)
+                                   : flow_tuple_of(burst.facts[i], eni, burst.direction);
+}
+
+FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i, FlowState* guess) {
+  FlowState* state = context.flows.find(burst.names[i], guess);
   if (state == nullptr && is_icmp_answer(burst.facts[i])) {
-    burst.tuples[i] = one_way_tuple_of(burst.facts[i], burst.end_of(i).eni, burst.direction);
-    burst.end_hashes[i] = owner_hash(context.config.key, burst.tuples[i]);
-    state = context.flows.find(burst.tuples[i], burst.end_hashes[i]);
+    burst.marks[i].is_one_way = true;
+    const FlowTuple tuple = tuple_of(burst, i);
+    burst.end_hashes[i] = owner_hash(context.config.key, tuple);
+    context.flows.name(tuple, burst.end_hashes[i], burst.names[i]);
+    state = context.flows.find(burst.names[i], nullptr);
   }
   if (state == nullptr) return nullptr;
-  const InterfaceRow& row = *burst.rows[i];
-  const bool is_gone = is_over(context, row, burst.facts[i].proto, *state) ||
-                       must_forget(context, row, burst.tuples[i], *state);
+  const InterfaceRow& row = *burst.end_of(i).row;
+  const bool is_gone =
+      is_over(context, row, burst.facts[i].proto, *state) || must_forget(context, burst, i, *state);
   if (!is_gone) return state;
   forget_flow(context, burst, state);
   return nullptr;
 }
 
 void find_flow(WorkerContext& context, Burst& burst) {
-  for (std::size_t i = burst.begin; i < burst.end; ++i) {
-    if (!burst.is_judged(i)) continue;
+  for (const std::size_t i : burst.judged()) {
     name_flow(context, burst, i);
-    context.flows.prefetch_bucket(burst.tuples[i], burst.end_hashes[i]);
+    context.flows.seek(burst.names[i]);
   }
-  for (std::size_t i = burst.begin; i < burst.end; ++i) {
-    if (burst.is_judged(i)) context.flows.prefetch_entry(burst.tuples[i], burst.end_hashes[i]);
+  for (const std::size_t i : burst.judged()) {
+    burst.flows[i] = context.flows.guess(burst.names[i]);
   }
-  for (std::size_t i = burst.begin; i < burst.end; ++i) {
-    if (!burst.is_judged(i)) continue;
+  for (const std::size_t i : burst.judged()) {
+    FlowState* guess = std::exchange(burst.flows[i], nullptr);
     if (burst.facts[i].has(PacketFacts::kIcmpError) && is_related(context, burst, i)) {
-      burst.is_related[i] = true;
+      burst.marks[i].is_related = true;
       continue;
     }
-    burst.flows[i] = find_live_flow(context, burst, i);
+    FlowState* state = context.flows.find(burst.names[i], guess);
+    const bool is_live = state != nullptr && is_surely_live(burst, i, *state);
+    burst.flows[i] = is_live ? state : find_live_flow(context, burst, i, guess);
   }
 }
 

@@ -14,8 +14,12 @@ namespace sluice {
 
 void find_flow(WorkerContext& context, Burst& burst);
 
-// The flow of burst.tuples[i], or null; ends it first where its time is over.
-FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i);
+// The name of packet i's flow at the end under way.
+FlowTuple tuple_of(const Burst& burst, std::size_t i);
+
+// The flow of burst.names[i], or null; ends it first where its time is over. `guess`: what
+// FlowShard::guess() gave, or null.
+FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i, FlowState* guess);
 
 // Closes the TCP flow, which the rules of the policy under way refuse (see FlowState::kRevoked).
 void revoke(WorkerContext& context, const FlowTuple& tuple, FlowState& state);

@@ -43,13 +43,13 @@ std::uint32_t table_owner(const WorkerContext& context, const PacketFacts& facts
 
 // A packet of nobody on a bump in the wire is not ours to hold, nor is one whose source is a lie:
 // locate() drops that, and until then it must not take the room of others.
-bool is_ours(const WorkerContext& context, const Burst& burst, std::size_t i) {
+bool is_ours(WorkerContext& context, const Burst& burst, std::size_t i) {
   if (context.policy == nullptr || is_spoofed(context, burst, i)) return false;
   const NicRole role = context.nic(burst.packets[i].in).config.role;
   if (role == NicRole::Interface || role == NicRole::Uplink) return true;
   const PacketFacts& facts = burst.facts[i];
-  return !context.policy->owner_of(facts.source()).is_none() ||
-         !context.policy->owner_of(facts.destination()).is_none();
+  return context.addresses.owner_of(facts.source()) != nullptr ||
+         context.addresses.owner_of(facts.destination()) != nullptr;
 }
 
 void lend(Burst& burst, std::size_t i, const FragmentHint& hint) {
@@ -116,6 +116,7 @@ bool condemn_elsewhere(WorkerContext& context, Burst& burst, std::size_t i) {
 }
 
 void fragments(WorkerContext& context, Burst& burst) {
+  if ((burst.bits & PacketFacts::kFragment) == 0) return;
   for (std::size_t i = 0; i < burst.count; ++i) {
     if (!burst.facts[i].has(PacketFacts::kFragment)) continue;
     if (!burst.is_pending(i)) {
@@ -153,6 +154,7 @@ void refuse_follower(WorkerContext& context, Burst& burst, std::size_t i) {
 }
 
 void settle_fragments(WorkerContext& context, Burst& burst) {
+  if ((burst.bits & PacketFacts::kFragment) == 0) return;
   for (std::size_t i = 0; i < burst.count; ++i) {
     if (burst.packets[i].part != FragmentPart::First || burst.packets[i].hint.is_judged) continue;
     const Fate fate = burst.packets[i].fate;

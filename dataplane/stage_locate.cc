@@ -1,5 +1,9 @@
 #include "dataplane/stage_locate.h"
 
+#include <array>
+#include <span>
+
+#include "base/flow_hash_burst.h"
 #include "dataplane/flow_report.h"
 #include "dataplane/packet_naming.h"
 #include "dataplane/parse.h"
@@ -23,10 +27,13 @@ struct Visit {
   const EthernetHeader& ethernet() const {
     return wire_at<EthernetHeader>(static_cast<const std::uint8_t*>(burst.frames[i].data));
   }
-  void set_end(Direction direction, EniIndex eni) const {
-    EndResult& end = packet().ends[static_cast<std::size_t>(direction)];
-    end.eni = eni;
+  void set_end(Direction direction, const InterfaceRow& row) const {
+    const auto at = static_cast<std::size_t>(direction);
+    EndResult& end = packet().ends[at];
+    end.row = &row;
+    end.eni = row.eni;
     end.present = true;
+    burst.has_ends[at] = true;
   }
   void drop_for(DropReason reason) const { drop(context, burst, i, reason); }
   // It leaves its interface, if the rules let it, and ends behind it.
@@ -42,17 +49,28 @@ bool cannot_be_destination(const IpAddr& address) {
   return address.is_loopback() || address.is_unspecified();
 }
 
+// From one host to another, as far as the addresses of the packet and of its frame can tell: none
+// of the questions below has to be asked.
+bool is_ordinary(const Visit& visit) {
+  const auto is_host = [](std::uint64_t ipv4) {
+    const std::uint64_t first = ipv4 >> 24;
+    return first - 1 < 223 && first != 127;
+  };
+  const PacketFacts& facts = visit.facts();
+  return facts.has(PacketFacts::kIpv4) && is_host(facts.source_low) &&
+         is_host(facts.destination_low) && !visit.ethernet().destination.is_group();
+}
+
 bool is_for_many(const Visit& visit) {
   const IpAddr destination = visit.facts().destination();
   return destination.is_multicast() || destination.is_limited_broadcast();
 }
 
 // The broadcast address of the sender's own subnet, where no interface has it.
-bool is_for_subnet(const Visit& visit, EniIndex sender) {
-  const InterfaceRow* row = visit.policy().find_interface(sender);
+bool is_for_subnet(const Visit& visit, const InterfaceRow& sender) {
   const IpAddr destination = visit.facts().destination();
-  return row != nullptr && visit.policy().is_broadcast_of(row->subnet, destination) &&
-         visit.policy().owner_of(row->vpc, destination).is_none();
+  return visit.policy().is_broadcast_of(sender.subnet, destination) &&
+         visit.context.addresses.owner_of(sender.vpc, destination) == nullptr;
 }
 
 // DHCP of either family (SG-64): what the exempt list may let through though its addresses are
@@ -80,24 +98,24 @@ bool take_ttl(const Visit& visit) {
   return true;
 }
 
-EniIndex owner_in_peers(const Visit& visit, VpcIndex vpc, const IpAddr& address, bool& is_inside) {
+const InterfaceRow* owner_in_peers(const Visit& visit, VpcIndex vpc, const IpAddr& address,
+                                   bool& is_inside) {
   for (VpcIndex peer : visit.policy().peers_of(vpc)) {
-    const EniIndex owner = visit.policy().owner_of(peer, address);
-    if (!owner.is_none()) return owner;
+    const InterfaceRow* owner = visit.context.addresses.owner_of(peer, address);
+    if (owner != nullptr) return owner;
     is_inside = is_inside || visit.policy().vpc_contains(peer, address);
   }
-  return EniIndex::none();
+  return nullptr;
 }
 
 // To the port of an interface.
-void route_to_interface(const Visit& visit, EniIndex eni) {
-  const InterfaceRow* row = visit.policy().find_interface(eni);
-  const NicIndex out = visit.context.topology.nic_of(eni);
-  if (row == nullptr || out.is_none()) return visit.end_for(DropReason::UnknownAddress);
-  visit.set_end(Direction::Ingress, eni);
+void route_to_interface(const Visit& visit, const InterfaceRow& row) {
+  const NicIndex out = visit.context.topology.nic_of(row.eni);
+  if (out.is_none()) return visit.end_for(DropReason::UnknownAddress);
+  visit.set_end(Direction::Ingress, row);
   visit.packet().out = out;
   visit.packet().is_rewritten = true;
-  visit.packet().destination_mac = row->mac;
+  visit.packet().destination_mac = row.mac;
 }
 
 // Out of the VPC, by its uplink and gateway.
@@ -124,19 +142,33 @@ void route_to_uplink(const Visit& visit, VpcIndex vpc) {
   visit.packet().destination_mac = gateway;
 }
 
+// By destination address: to an interface of its VPC or of a peered one, else out.
+void route_from_interface(const Visit& visit, const InterfaceRow& row) {
+  const IpAddr destination = visit.facts().destination();
+  const InterfaceRow* owner = visit.context.addresses.owner_of(row.vpc, destination);
+  if (owner != nullptr) return route_to_interface(visit, *owner);
+  bool is_inside = visit.policy().vpc_contains(row.vpc, destination);
+  owner = owner_in_peers(visit, row.vpc, destination, is_inside);
+  if (owner != nullptr) return route_to_interface(visit, *owner);
+  if (is_inside) return visit.end_for(DropReason::UnknownAddress);
+  route_to_uplink(visit, row.vpc);
+}
+
 void locate_from_interface(const Visit& visit) {
   const NicConfig& config = visit.nic().config;
   const InterfaceRow* row = visit.policy().find_interface(config.interface);
   if (row == nullptr) return visit.drop_for(DropReason::UnknownAddress);
   const IpAddr source = visit.facts().source();
   const IpAddr destination = visit.facts().destination();
-  visit.set_end(Direction::Egress, row->eni);
+  visit.set_end(Direction::Egress, *row);
   const bool is_spoof = is_spoofed(visit.context, visit.burst, visit.i);
+  if (is_ordinary(visit) && !is_spoof && !is_for_subnet(visit, *row)) [[likely]] {
+    return route_from_interface(visit, *row);
+  }
   if (is_dhcp(visit) && is_for_many(visit) && visit.ethernet().source == row->mac) {
     return visit.end_for(DropReason::NoRoute);  // exempt, and no server is behind any port
   }
-  if (is_for_many(visit) || visit.ethernet().destination.is_group() ||
-      is_for_subnet(visit, row->eni)) {
+  if (is_for_many(visit) || visit.ethernet().destination.is_group() || is_for_subnet(visit, *row)) {
     // What nobody could have sent, or somebody else did, is not in the interface's log.
     if (is_spoof || cannot_be_source(source)) return visit.drop_for(DropReason::Multicast);
     return refuse(visit.context, visit.burst, visit.i, DropReason::Multicast, By::None);
@@ -145,23 +177,20 @@ void locate_from_interface(const Visit& visit) {
     return visit.drop_for(DropReason::MalformedAddress);
   }
   if (is_spoof) return visit.drop_for(DropReason::SourceCheck);
-  bool is_inside = visit.policy().vpc_contains(row->vpc, destination);
-  EniIndex owner = visit.policy().owner_of(row->vpc, destination);
-  if (owner.is_none()) owner = owner_in_peers(visit, row->vpc, destination, is_inside);
-  if (!owner.is_none()) return route_to_interface(visit, owner);
-  if (is_inside) return visit.end_for(DropReason::UnknownAddress);
-  route_to_uplink(visit, row->vpc);
+  route_from_interface(visit, *row);
 }
 
 void locate_from_uplink(const Visit& visit) {
   const NicConfig& config = visit.nic().config;
   const IpAddr source = visit.facts().source();
   const IpAddr destination = visit.facts().destination();
-  if (is_for_many(visit) || visit.ethernet().destination.is_group()) {
-    return visit.drop_for(DropReason::Multicast);
-  }
-  if (cannot_be_source(source) || cannot_be_destination(destination)) {
-    return visit.drop_for(DropReason::MalformedAddress);
+  if (!is_ordinary(visit)) {
+    if (is_for_many(visit) || visit.ethernet().destination.is_group()) {
+      return visit.drop_for(DropReason::Multicast);
+    }
+    if (cannot_be_source(source) || cannot_be_destination(destination)) {
+      return visit.drop_for(DropReason::MalformedAddress);
+    }
   }
   for (const InterfaceAddress& own : config.addresses) {
     if (own.address == destination) return visit.drop_for(DropReason::ToAppliance);
@@ -169,13 +198,13 @@ void locate_from_uplink(const Visit& visit) {
   if (is_spoofed(visit.context, visit.burst, visit.i)) {
     return visit.drop_for(DropReason::SourceCheck);
   }
-  EniIndex owner;
+  const InterfaceRow* owner = nullptr;
   for (VpcIndex vpc : config.vpcs) {
-    if (owner.is_none()) owner = visit.policy().owner_of(vpc, destination);
+    if (owner == nullptr) owner = visit.context.addresses.owner_of(vpc, destination);
   }
-  if (owner.is_none()) return visit.drop_for(DropReason::UnknownAddress);
+  if (owner == nullptr) return visit.drop_for(DropReason::UnknownAddress);
   if (!take_ttl(visit)) return visit.drop_for(DropReason::TtlExpired);
-  route_to_interface(visit, owner);
+  route_to_interface(visit, *owner);
 }
 
 // Nobody's packet on a bump in the wire.
@@ -183,25 +212,29 @@ void leave_unknown(const Visit& visit, DropReason reason) {
   if (!visit.nic().config.forward_unknown) visit.drop_for(reason);
 }
 
+bool is_for_group(const Visit& visit) {
+  const bool checks = visit.nic().config.source_check;
+  const bool is_group = checks && visit.ethernet().destination.is_group();
+  return (is_for_many(visit) || is_group) && !is_dhcp(visit);
+}
+
 void locate_on_bump(const Visit& visit) {
   const NicConfig& config = visit.nic().config;
   const IpAddr source = visit.facts().source();
   const IpAddr destination = visit.facts().destination();
   visit.packet().out = config.peer;
-  const EniIndex sender = visit.policy().owner_of(source);
-  const EniIndex receiver = visit.policy().owner_of(destination);
+  const InterfaceRow* sender = visit.context.addresses.owner_of(source);
+  const InterfaceRow* receiver = visit.context.addresses.owner_of(destination);
   const bool is_outside = config.role == NicRole::Outside;
-  const bool is_group = config.source_check && visit.ethernet().destination.is_group();
-  const bool is_many =
-      ((is_for_many(visit) || is_group) && !is_dhcp(visit)) || is_for_subnet(visit, sender);
-  if (is_spoofed(visit.context, visit.burst, visit.i)) {
+  const bool is_ordinary_packet = is_ordinary(visit);
+  const bool is_many = (!is_ordinary_packet && is_for_group(visit)) ||
+                       (sender != nullptr && is_for_subnet(visit, *sender));
+  if (is_outside && config.source_check && sender != nullptr) {
     return visit.drop_for(is_many ? DropReason::Multicast : DropReason::SourceCheck);
   }
-  if (!sender.is_none() && (!is_outside || !config.source_check)) {
-    visit.set_end(Direction::Egress, sender);
-  }
-  if (!receiver.is_none() && (is_outside || !config.source_check)) {
-    visit.set_end(Direction::Ingress, receiver);
+  if (sender != nullptr) visit.set_end(Direction::Egress, *sender);
+  if (receiver != nullptr && (is_outside || !config.source_check)) {
+    visit.set_end(Direction::Ingress, *receiver);
   }
   const auto& ends = visit.packet().ends;
   if (!ends[0].present && !ends[1].present) {
@@ -212,7 +245,7 @@ void locate_on_bump(const Visit& visit) {
     if (!ends[1].present) return visit.drop_for(DropReason::Multicast);
     return refuse(visit.context, visit.burst, visit.i, DropReason::Multicast, By::None);
   }
-  if (cannot_be_source(source) || cannot_be_destination(destination)) {
+  if (!is_ordinary_packet && (cannot_be_source(source) || cannot_be_destination(destination))) {
     visit.drop_for(DropReason::MalformedAddress);
   }
 }
@@ -242,6 +275,7 @@ void locate_other(const Visit& visit) {
 }
 
 // The conversation that decides which worker is asked: an ICMP error goes where its quote's is.
+// Of what ipv4_key_of() does not name.
 std::uint64_t conversation_hash(const WorkerContext& context, const Burst& burst, std::size_t i) {
   const PacketFacts& facts = burst.facts[i];
   if (facts.has(PacketFacts::kIcmpError) && context.config.worker_count > 1) {
@@ -252,12 +286,36 @@ std::uint64_t conversation_hash(const WorkerContext& context, const Burst& burst
   return canonical_hash(context.config.key, facts);
 }
 
-void find_owner(WorkerContext& context, Burst& burst, std::size_t i) {
-  burst.hashes[i] = conversation_hash(context, burst, i);
+// The hashes of all conversations; those of IPv4 side by side.
+void hash_conversations(const WorkerContext& context, Burst& burst) {
+  std::array<std::uint64_t, kBurstMax> first, second, hashes;
+  std::array<std::uint8_t, kBurstMax> places;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    if (!burst.has_end(i)) continue;
+    if (!has_ipv4_key(burst.facts[i])) {
+      burst.hashes[i] = conversation_hash(context, burst, i);
+      continue;
+    }
+    const auto words = owner_words(burst.facts[i]);
+    first[count] = words[0];
+    second[count] = words[1];
+    places[count++] = static_cast<std::uint8_t>(i);
+  }
+  keyed_hash_burst(context.config.key, std::span(first).first(count),
+                   std::span(second).first(count), std::span(hashes).first(count));
+  for (std::size_t k = 0; k < count; ++k) burst.hashes[places[k]] = hashes[k];
+}
+
+// Packets of conversations that another worker owns go there.
+void find_owners(WorkerContext& context, Burst& burst) {
   const std::uint32_t count = context.config.worker_count;
   if (count <= 1) return;
-  const auto owner = static_cast<std::uint32_t>((burst.hashes[i] >> 32) * count >> 32);
-  if (owner != context.config.index.value()) hand_over(context, burst, i, owner);
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    if (!burst.has_end(i)) continue;
+    const auto owner = static_cast<std::uint32_t>((burst.hashes[i] >> 32) * count >> 32);
+    if (owner != context.config.index.value()) hand_over(context, burst, i, owner);
+  }
 }
 
 // The addresses of a VPC and of its peers come from interfaces, never by an uplink: what is sent to
@@ -274,7 +332,7 @@ bool is_of_vpcs(const PolicySnapshot& policy, const NicConfig& uplink, const IpA
 
 }  // namespace
 
-bool is_spoofed(const WorkerContext& context, const Burst& burst, std::size_t i) {
+bool is_spoofed(WorkerContext& context, const Burst& burst, std::size_t i) {
   const NicConfig& config = context.nic(burst.packets[i].in).config;
   if (!config.source_check) return false;
   const PolicySnapshot& policy = *context.policy;
@@ -283,7 +341,7 @@ bool is_spoofed(const WorkerContext& context, const Burst& burst, std::size_t i)
     case NicRole::Interface: {
       const InterfaceRow* row = policy.find_interface(config.interface);
       const std::uint8_t* frame = burst.frames[i].data;
-      return row == nullptr || policy.owner_of(row->vpc, source) != row->eni ||
+      return row == nullptr || context.addresses.owner_of(row->vpc, source) != row ||
              wire_at<EthernetHeader>(frame).source != row->mac;
     }
     case NicRole::Uplink:
@@ -291,7 +349,7 @@ bool is_spoofed(const WorkerContext& context, const Burst& burst, std::size_t i)
     case NicRole::Inside:
       return false;
     case NicRole::Outside:
-      return !policy.owner_of(source).is_none();
+      return context.addresses.owner_of(source) != nullptr;
   }
   return false;
 }
@@ -312,9 +370,9 @@ void locate(WorkerContext& context, Burst& burst) {
     locate_ip(visit);
     const bool is_refused = burst.packets[i].part == FragmentPart::Refused;
     if (is_refused && burst.is_pending(i)) refuse_follower(context, burst, i);
-    const auto& ends = burst.packets[i].ends;
-    if (burst.is_pending(i) && (ends[0].present || ends[1].present)) find_owner(context, burst, i);
   }
+  hash_conversations(context, burst);
+  find_owners(context, burst);
 }
 
 }  // namespace sluice

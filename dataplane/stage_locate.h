@@ -18,6 +18,6 @@ void locate(WorkerContext& context, Burst& burst);
 // on): of an interface's port, not from its owner or with a MAC address that is not its own; from
 // outside, with an address of the inside. Requires an IP packet, a policy, and a whole Ethernet
 // header. locate() drops such packets in any case; whoever spends memory on a packet before asks.
-bool is_spoofed(const WorkerContext& context, const Burst& burst, std::size_t i);
+bool is_spoofed(WorkerContext& context, const Burst& burst, std::size_t i);
 
 }  // namespace sluice

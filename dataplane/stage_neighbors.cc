@@ -193,6 +193,7 @@ void ask_gateway(WorkerContext& context, NicIndex index, const IpAddr& gateway) 
 void neighbors(WorkerContext& context, Burst& burst) {
   if (context.policy == nullptr) return;
   constexpr std::uint8_t kOurs = PacketFacts::kArp | PacketFacts::kNeighbor;
+  if ((burst.bits & kOurs) == 0) return;
   for (std::size_t i = 0; i < burst.count; ++i) {
     if (burst.is_pending(i) && burst.facts[i].has(kOurs)) meet(context, burst, i);
   }

@@ -28,6 +28,7 @@ void parse(WorkerContext& context, Burst& burst) {
     const Frame& frame = burst.frames[i];
     const DropReason reason =
         parse_frame({frame.data, frame.contiguous}, frame.length, burst.facts[i]);
+    burst.bits |= burst.facts[i].bits;
     if (reason != DropReason::None) {
       if (condemn_elsewhere(context, burst, i)) continue;
       drop(context, burst, i, reason);

@@ -14,6 +14,8 @@ void begin_burst(WorkerContext& context, Burst& burst) {
   burst.begin = burst.end = 0;
   burst.direction = Direction::Egress;
   burst.has_new_flows = false;
+  burst.bits = 0;
+  burst.has_ends = {};
 }
 
 PacketState& add_packet(Burst& burst, const Frame& frame, NicIndex nic) {
@@ -52,9 +54,10 @@ void receive(WorkerContext& context, Burst& burst, NicIndex nic) {
   burst.count = context.io.receive(nic, burst.frames);
   if (burst.count == 0) return;
   std::uint64_t bytes = 0;
+  PacketState fresh;
+  fresh.in = nic;
   for (std::size_t i = 0; i < burst.count; ++i) {
-    burst.packets[i] = PacketState{};
-    burst.packets[i].in = nic;
+    burst.packets[i] = fresh;
     bytes += burst.frames[i].length;
   }
   auto& tallies = context.counters.nic(nic);

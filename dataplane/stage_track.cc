@@ -5,13 +5,14 @@
 #include "dataplane/stage_admit.h"
 #include "dataplane/stage_find_flow.h"
 #include "flowtable/conntrack.h"
+#include "flowtable/track_plain.h"
 #include "lookup/decide.h"
 
 namespace sluice {
 namespace {
 
 bool is_tracked(const Burst& burst, std::size_t i) {
-  return burst.is_judged(i) && burst.flows[i] != nullptr && !burst.is_new_flow[i] &&
+  return burst.is_pending(i) && burst.flows[i] != nullptr && !burst.marks[i].is_new_flow &&
          burst.packets[i].part != FragmentPart::Follower;
 }
 
@@ -33,26 +34,28 @@ void reopen(WorkerContext& context, Burst& burst, std::size_t i, FlowState& stat
 // was allowed. False: they refuse it, and the entry is closed.
 bool may_restart(WorkerContext& context, Burst& burst, std::size_t i, FlowState& state) {
   const Decision decision =
-      context.verdicts.decide(*context.policy, first_question_of(burst.tuples[i], state));
+      context.verdicts.decide(*context.policy, first_question_of(tuple_of(burst, i), state));
   if (decision.verdict == Verdict::Accept) return true;
-  revoke(context, burst.tuples[i], state);
+  revoke(context, tuple_of(burst, i), state);
   refuse(context, burst, i, decision.reason, decision.by);
   return false;
 }
 
 void track_one(WorkerContext& context, Burst& burst, std::size_t i) {
   FlowState& state = *burst.flows[i];
-  const TrackingSettings& tracking = context.policy->tracking();
   const TrackedPacket packet = tracked_packet_of(burst.facts[i], burst.direction);
+  if (track_plain(state, packet)) [[likely]]
+    return;
+  const TrackingSettings& tracking = context.policy->tracking();
   const TrackOutcome outcome = track(state, packet, tracking.mode == TcpMode::Strict);
   if (outcome.out_of_window) {
     context.counters.interface(burst.end_of(i).eni).out_of_window.add(1);
   }
   if (outcome.reopen) return reopen(context, burst, i, state);
   if (outcome.restarts && !may_restart(context, burst, i, state)) return;
-  burst.leaves_flow[i] = !outcome.refreshes;
+  burst.marks[i].leaves_flow = !outcome.refreshes;
   if (outcome.rearm) {
-    const TimeoutTable timeouts = timeouts_of(*burst.rows[i], tracking);
+    const TimeoutTable timeouts = timeouts_of(*burst.end_of(i).row, tracking);
     context.flows.rearm(&state, burst.now.tick_ms,
                         timeout_of(state, burst.facts[i].proto, timeouts));
   }
@@ -64,7 +67,7 @@ void track_one(WorkerContext& context, Burst& burst, std::size_t i) {
 }  // namespace
 
 void track_flows(WorkerContext& context, Burst& burst) {
-  for (std::size_t i = burst.begin; i < burst.end; ++i) {
+  for (const std::size_t i : burst.judged()) {
     if (is_tracked(burst, i)) track_one(context, burst, i);
   }
 }

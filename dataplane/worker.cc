@@ -166,6 +166,7 @@ std::size_t Worker::turn(UnixNanos now, std::uint64_t offset_ns) {
   const Section<PolicySnapshot> section(context.links.policy == nullptr ? nothing
                                                                         : *context.links.policy);
   context.policy = section.get();
+  context.addresses.open(context.policy);
   context.sweep.begin_turn(context);
   std::size_t worked = run_devices(context);
   worked += run_inboxes(context);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "dataplane/address_book.h"
 #include "dataplane/burst.h"
 #include "dataplane/counters.h"
 #include "dataplane/held_packets.h"
@@ -66,6 +67,7 @@ struct WorkerContext {
   // The policy of the turn under way; null before the first publish and between turns.
   const PolicySnapshot* policy = nullptr;
   VerdictCache verdicts;  // what it has said of the rules
+  AddressBook addresses;  // and of addresses
 
   const Topology topology;
   Counters counters;
@@ -76,6 +78,7 @@ struct WorkerContext {
   std::array<RefusalCache, 2> refusals;
   LogSweep sweep;
   std::vector<TransmitBatch> batches;  // by NicIndex
+  TransmitBatch kept;                  // what is sent nowhere
   std::vector<GatewayTimer> gateway_timers;
   Burst burst;
   WorkerRequest* request = nullptr;  // under way

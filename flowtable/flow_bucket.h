@@ -76,24 +76,23 @@ static_assert(offsetof(FlowBucket, overflow_bits) == 48);
 static_assert(std::is_trivial_v<FlowBucket>);
 
 // Where a flow may lie: two buckets, a tag, a bit of the first bucket's overflow filter. Each part
-// is made of other bits of the hash.
+// is made of other bits of the hash; what is seldom asked for is made when it is.
 struct FlowPlace {
+  std::uint64_t hash;
   std::uint32_t first;
-  std::uint32_t second;
   std::uint16_t tag;
-  std::uint64_t overflow_bit;
 
   static FlowPlace of(std::uint64_t hash, std::uint32_t bucket_count) {
-    FlowPlace place;
-    place.first = static_cast<std::uint32_t>((hash >> 32) * bucket_count >> 32);
-    const std::uint64_t again = (hash * 0x94d049bb133111ebu) >> 32;
-    place.second = static_cast<std::uint32_t>(again * bucket_count >> 32);
-    if (place.second == place.first) place.second = (place.first + 1) % bucket_count;
-    place.tag = static_cast<std::uint16_t>(hash);
-    if (place.tag == FlowBucket::kFreeTag) place.tag = 1;
-    place.overflow_bit = std::uint64_t{1} << (hash >> 16 & 63);
-    return place;
+    const auto first = static_cast<std::uint32_t>((hash >> 32) * bucket_count >> 32);
+    const auto tag = static_cast<std::uint16_t>(hash);
+    return {hash, first, tag == FlowBucket::kFreeTag ? std::uint16_t{1} : tag};
   }
+  std::uint32_t second(std::uint32_t bucket_count) const {
+    const std::uint64_t again = (hash * 0x94d049bb133111ebu) >> 32;
+    const auto place = static_cast<std::uint32_t>(again * bucket_count >> 32);
+    return place == first ? (first + 1) % bucket_count : place;
+  }
+  std::uint64_t overflow_bit() const { return std::uint64_t{1} << (hash >> 16 & 63); }
 };
 
 }  // namespace sluice

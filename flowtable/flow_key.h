@@ -25,20 +25,23 @@ namespace sluice {
 // Any conversation but TCP and UDP over IPv4, see owner_hash().
 std::uint64_t owner_hash_of_any(const HashKey& key, const FlowTuple& tuple);
 
+// The words that a conversation over IPv4, ICMP's aside, is hashed by: its two ends in an order of
+// their own, so that it does not matter who looks. An end is address << 16 | port.
+constexpr std::array<std::uint64_t, 2> owner_words(std::uint64_t one, std::uint64_t other,
+                                                   Proto proto) {
+  const std::uint64_t first = one < other ? one : other;
+  const std::uint64_t second = one < other ? other : one;
+  return {first >> 16 << 32 | second >> 16,
+          static_cast<std::uint64_t>(proto) << 32 | (first & 0xffff) << 16 | (second & 0xffff)};
+}
+
 // The keyed hash of a conversation without its interface and without its direction: what decides
-// which worker owns it. Equal for both directions and at both interfaces. The words hashed are the
-// two ends in an order of their own, so that it does not matter who looks.
-// Inline, so that the chains of several packets overlap: each is 30 clocks of pure waiting.
+// which worker owns it. Equal for both directions and at both interfaces.
 inline std::uint64_t owner_hash(const HashKey& key, const FlowTuple& tuple) {
   if (!tuple.local.is_v4() || is_icmp(tuple.proto)) return owner_hash_of_any(key, tuple);
   const std::uint64_t local = std::uint64_t{tuple.local.v4_value()} << 16 | tuple.local_port;
   const std::uint64_t remote = std::uint64_t{tuple.remote.v4_value()} << 16 | tuple.remote_port;
-  const std::uint64_t first = local < remote ? local : remote;
-  const std::uint64_t second = local < remote ? remote : local;
-  return keyed_hash(key,
-                    std::array<std::uint64_t, 2>{first >> 16 << 32 | second >> 16,
-                                                 static_cast<std::uint64_t>(tuple.proto) << 32 |
-                                                     (first & 0xffff) << 16 | (second & 0xffff)});
+  return keyed_hash(key, owner_words(local, remote, tuple.proto));
 }
 
 // owner_hash() with the interface mixed in: what places a flow within a shard. Its bits are spread
@@ -73,8 +76,11 @@ constexpr void unpack_ports(PackedPorts ports, FlowTuple& tuple) {
   tuple.remote_port = (ports.remote & PackedPorts::kIcmpQuery) != 0 ? ports.local : 0;
 }
 
+constexpr std::uint32_t pack_eni_proto(EniIndex eni, Proto proto) {
+  return eni.value() << 8 | static_cast<std::uint32_t>(proto);
+}
 constexpr std::uint32_t pack_eni_proto(const FlowTuple& tuple) {
-  return tuple.eni.value() << 8 | static_cast<std::uint32_t>(tuple.proto);
+  return pack_eni_proto(tuple.eni, tuple.proto);
 }
 
 struct Ipv4FlowKey {
@@ -89,9 +95,10 @@ struct Ipv4FlowKey {
     return {tuple.local.v4_value(), tuple.remote.v4_value(), ports.local, ports.remote,
             pack_eni_proto(tuple)};
   }
+  constexpr EniIndex eni() const { return EniIndex(eni_proto >> 8); }
   constexpr FlowTuple tuple() const {
     FlowTuple result;
-    result.eni = EniIndex(eni_proto >> 8);
+    result.eni = eni();
     result.proto = static_cast<Proto>(eni_proto & 0xff);
     unpack_ports({local_port, remote_port}, result);
     result.local = IpAddr::v4(local);

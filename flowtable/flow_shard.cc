@@ -38,6 +38,10 @@ FlowShard::FlowShard(const FlowShardConfig& config)
 
 FlowShard::~FlowShard() = default;
 
+FlowState* FlowShard::find(const FlowName& name) {
+  return name.is_v4 ? ipv4_.find(name.v4, name.place) : ipv6_.find(name.v6, name.place);
+}
+
 void FlowShard::remove(FlowState* state) {
   if (ipv4_.owns(state)) {
     ipv4_.remove(ipv4_.index_of(state));

@@ -3,8 +3,8 @@
 // The flows of one worker: two tables of fixed capacity, one for IPv4 (64-byte entries) and one
 // for IPv6 (128-byte entries), behind one interface in terms of FlowTuple.
 //
-// The journey of a packet through it: prefetch_bucket() for the whole burst, prefetch_entry() for
-// the whole burst, find(); where that is null and the rules allow, insert(). A packet that passes
+// The journey of a packet through it: name() and seek() for the whole burst, guess() for the whole
+// burst, find(); where that is null and the rules allow, insert(). A packet that passes
 // stores last_seen_ms into the state and makes no other call: the wheel looks at each flow when
 // its time could be over, and arms it anew if it was touched since. So an idle flow may still be
 // found for a while after its timeout; has_expired() of conntrack.h tells.
@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "base/clock.h"
 #include "base/flow_hash.h"
@@ -32,6 +33,16 @@ struct FlowShardConfig {
   bool touch_memory = false;  // take the pages of the IPv4 table now, not at the first flow
 };
 
+// A conversation as the shard looks for it: its key packed, its place computed. Only the key of its
+// own family has a value.
+struct FlowName {
+  FlowPlace place;
+  bool is_v4;
+  Ipv4FlowKey v4;
+  Ipv6FlowKey v6;
+};
+static_assert(std::is_trivial_v<FlowName>);
+
 class FlowShard {
  public:
   explicit FlowShard(const FlowShardConfig& config);
@@ -41,29 +52,40 @@ class FlowShard {
 
   // `hash` is owner_hash(config.key, tuple) everywhere below; the shard mixes the interface in.
 
-  // Asks for the bucket line; then, a few packets later, for the entry line.
-  void prefetch_bucket(const FlowTuple& tuple, std::uint64_t hash) const {
-    const std::uint64_t place = place_hash(hash, tuple.eni);
-    if (tuple.local.is_v4()) {
-      ipv4_.prefetch_bucket(place);
-    } else {
-      ipv6_.prefetch_bucket(place);
-    }
+  void name(const Ipv4FlowKey& key, std::uint64_t hash, FlowName& out) const {
+    out.place = ipv4_.place(place_hash(hash, key.eni()));
+    out.is_v4 = true;
+    out.v4 = key;
   }
-  void prefetch_entry(const FlowTuple& tuple, std::uint64_t hash) const {
-    const std::uint64_t place = place_hash(hash, tuple.eni);
-    if (tuple.local.is_v4()) {
-      ipv4_.prefetch_entry(place);
-    } else {
-      ipv6_.prefetch_entry(place);
-    }
+  void name(const FlowTuple& tuple, std::uint64_t hash, FlowName& out) const {
+    out.is_v4 = tuple.local.is_v4();
+    if (out.is_v4) return name(Ipv4FlowKey::from(tuple), hash, out);
+    out.place = ipv6_.place(place_hash(hash, tuple.eni));
+    out.v6 = Ipv6FlowKey::from(tuple);
   }
 
-  // The flow, or null. At most two bucket lines and as many entries as tags match.
+  // Asks for the bucket line.
+  void seek(const FlowName& name) const {
+    if (name.is_v4) return ipv4_.prefetch_bucket(name.place);
+    ipv6_.prefetch_bucket(name.place);
+  }
+  // A few packets after seek(): asks for the entry that is nearly always the flow's own, and
+  // returns its state, for find() to look closer; null: none comes near.
+  FlowState* guess(const FlowName& name) const {
+    return name.is_v4 ? ipv4_.guess(name.place) : ipv6_.guess(name.place);
+  }
+  // The flow, or null. `guess`: what guess() gave, or null. At most two bucket lines and as many
+  // entries as tags match.
+  FlowState* find(const FlowName& name, FlowState* guess) {
+    const bool is_right = guess != nullptr && (name.is_v4 ? ipv4_.is_named(guess, name.v4)
+                                                          : ipv6_.is_named(guess, name.v6));
+    return is_right ? guess : find(name);
+  }
+  FlowState* find(const FlowName& name);
   FlowState* find(const FlowTuple& tuple, std::uint64_t hash) {
-    const std::uint64_t place = place_hash(hash, tuple.eni);
-    return tuple.local.is_v4() ? ipv4_.find(Ipv4FlowKey::from(tuple), place)
-                               : ipv6_.find(Ipv6FlowKey::from(tuple), place);
+    FlowName sought;
+    name(tuple, hash, sought);
+    return find(sought);
   }
 
   // A fresh, zeroed state (but last_seen_ms, which is now) for a tuple that find() does not know,
@@ -75,11 +97,11 @@ class FlowShard {
   FlowState* insert(const FlowTuple& tuple, std::uint64_t hash, TickMs now,
                     std::uint32_t timeout_ms, OnEnd&& on_end) {
     DCHECK(hash == owner_hash(key_, tuple));
-    const std::uint64_t place = place_hash(hash, tuple.eni);
+    FlowName fresh;
+    name(tuple, hash, fresh);
     const bool may_grow = size() < capacity_;
-    FlowState* state = tuple.local.is_v4()
-                           ? ipv4_.insert(Ipv4FlowKey::from(tuple), place, may_grow, now, on_end)
-                           : ipv6_.insert(Ipv6FlowKey::from(tuple), place, may_grow, now, on_end);
+    FlowState* state = fresh.is_v4 ? ipv4_.insert(fresh.v4, fresh.place, may_grow, now, on_end)
+                                   : ipv6_.insert(fresh.v6, fresh.place, may_grow, now, on_end);
     if (state == nullptr) return nullptr;
     state->last_seen_ms = now;
     rearm(state, now, timeout_ms);

@@ -58,36 +58,45 @@ class FlowTable {
         entries_(entry_memory_.as<Entry>()),
         wheel_(capacity, touch) {}
 
-  // `hash` is place_hash() everywhere below.
+  // Where a flow of this place_hash() may lie.
+  FlowPlace place(std::uint64_t hash) const { return FlowPlace::of(hash, bucket_count_); }
 
-  void prefetch_bucket(std::uint64_t hash) const { prefetch_read(&buckets_[place(hash).first]); }
+  void prefetch_bucket(const FlowPlace& at) const { prefetch_read(&buckets_[at.first]); }
 
-  // Asks for the entries whose tags match; where the overflow filter says so, for the second
-  // bucket as well.
-  void prefetch_entry(std::uint64_t hash) const {
-    const FlowPlace at = place(hash);
+  // Asks for the entry that is nearly always the flow's own and returns its state; null: none has
+  // its tag. Where the overflow filter says so, asks for the second bucket too.
+  FlowState* guess(const FlowPlace& at) const {
     const FlowBucket& bucket = buckets_[at.first];
-    for (unsigned mask = bucket.match(at.tag); mask != 0; mask &= mask - 1) {
-      prefetch_write(&entries_[bucket.entries[std::countr_zero(mask)]]);
+    if ((bucket.overflow_bits & at.overflow_bit()) != 0) {
+      prefetch_read(&buckets_[at.second(bucket_count_)]);
     }
-    if ((bucket.overflow_bits & at.overflow_bit) != 0) prefetch_read(&buckets_[at.second]);
+    const unsigned mask = bucket.match(at.tag);
+    if (mask == 0) return nullptr;
+    Entry* entry = &entries_[bucket.entries[std::countr_zero(mask)]];
+    prefetch_write(entry);
+    return &entry->state;
   }
 
-  FlowState* find(const Key& key, std::uint64_t hash) {
-    const FlowPlace at = place(hash);
+  // Requires a live flow of this table.
+  bool is_named(const FlowState* state, const Key& key) const {
+    return entry_of(state)->key == key;
+  }
+
+  FlowState* find(const Key& key, const FlowPlace& at) {
     const FlowBucket& bucket = buckets_[at.first];
     if (Entry* entry = find_in(bucket, at.tag, key)) return &entry->state;
-    if ((bucket.overflow_bits & at.overflow_bit) == 0) return nullptr;
-    Entry* entry = find_in(buckets_[at.second], at.tag, key);
+    if ((bucket.overflow_bits & at.overflow_bit()) == 0) return nullptr;
+    Entry* entry = find_in(buckets_[at.second(bucket_count_)], at.tag, key);
     return entry != nullptr ? &entry->state : nullptr;
   }
 
   // A zeroed state under a key that find() does not know; null if there is no room. `may_grow`
   // false: only in the place of another flow, which on_end(tuple, state) sees before it goes.
   template <class OnEnd>
-  FlowState* insert(const Key& key, std::uint64_t hash, bool may_grow, TickMs now, OnEnd&& on_end) {
-    const FlowPlace at = place(hash);
-    const bool has_place = (buckets_[at.first].free_places() | buckets_[at.second].free_places());
+  FlowState* insert(const Key& key, const FlowPlace& at, bool may_grow, TickMs now,
+                    OnEnd&& on_end) {
+    const FlowBucket& second = buckets_[at.second(bucket_count_)];
+    const bool has_place = (buckets_[at.first].free_places() | second.free_places()) != 0;
     if (!has_place || !may_grow || size_ == capacity_) {
       const std::uint32_t victim = choose_victim(at, now);
       if (victim == kNoEntry) return nullptr;
@@ -174,7 +183,10 @@ class FlowTable {
   static constexpr std::uint32_t kCrowded = 6;    // places taken before the second bucket is asked
   static constexpr std::uint32_t kWalkAhead = 8;  // entries; a walk is bound by memory, not by this
 
-  FlowPlace place(std::uint64_t hash) const { return FlowPlace::of(hash, bucket_count_); }
+  static const Entry* entry_of(const FlowState* state) {
+    return reinterpret_cast<const Entry*>(reinterpret_cast<const char*>(state) -
+                                          offsetof(Entry, state));
+  }
 
   // The place of an entry that is in the table, computed anew from its key.
   FlowPlace place_of(std::uint32_t index) const {
@@ -202,21 +214,21 @@ class FlowTable {
   // Requires a free place in one of the two buckets.
   void link(const FlowPlace& at, std::uint32_t index) {
     FlowBucket& first = buckets_[at.first];
-    FlowBucket& second = buckets_[at.second];
+    FlowBucket& second = buckets_[at.second(bucket_count_)];
     const unsigned first_used = first.used();
     if (first_used < kCrowded || first_used <= second.used()) {
       first.put(at.tag, index);
       return;
     }
     second.put(at.tag, index);
-    first.overflow_bits |= at.overflow_bit;
+    first.overflow_bits |= at.overflow_bit();
     ++first.overflow_count;
   }
   void unlink(std::uint32_t index) {
     const FlowPlace at = place_of(index);
     FlowBucket& first = buckets_[at.first];
     if (first.take(at.tag, index)) return;
-    CHECK(buckets_[at.second].take(at.tag, index));
+    CHECK(buckets_[at.second(bucket_count_)].take(at.tag, index));
     if (--first.overflow_count == 0) first.overflow_bits = 0;
   }
 
@@ -226,7 +238,9 @@ class FlowTable {
     std::uint32_t victim = kNoEntry;
     EvictionClass victim_class = EvictionClass::Kept;
     std::uint32_t victim_idle_ms = 0;
-    for (const FlowBucket* bucket : {&buckets_[at.first], &buckets_[at.second]}) {
+    const FlowBucket* first = &buckets_[at.first];
+    const FlowBucket* second = &buckets_[at.second(bucket_count_)];
+    for (const FlowBucket* bucket : {first, second}) {
       for (unsigned i = 0; i < FlowBucket::kPlaces; ++i) {
         if (bucket->tags[i] == FlowBucket::kFreeTag) continue;
         const FlowState& state = entries_[bucket->entries[i]].state;

@@ -17,6 +17,9 @@
 //
 // Until both sides have been heard there is nothing to compare with, and everything fits.
 
+#include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "flowtable/conntrack.h"
@@ -59,5 +62,106 @@ void advance_windows(FlowState& state, const TrackedPacket& packet);
 
 // For a RST that answers a SYN: exact if it acknowledges that SYN (RFC 9293, 3.10.7.3).
 bool reset_answers_syn(const FlowState& state, const TrackedPacket& packet);
+
+// What follows is inline because every segment of every connection goes through it.
+
+namespace tcp_window {
+
+inline constexpr unsigned kScaleMax = 14;  // RFC 7323, 2.3
+inline constexpr unsigned kNoScale =
+    15;  // in a nibble of window_scales: the SYN had no such option
+inline constexpr unsigned kReachBitsMin = 16;
+
+constexpr std::size_t at(Direction direction) { return static_cast<std::size_t>(direction); }
+
+inline unsigned scale_nibble(const FlowState& state, Direction direction) {
+  return state.window_scales >> (4 * at(direction)) & 15u;
+}
+
+// The window that a segment offers, in bytes. Windows of SYNs are never scaled (RFC 7323, 2.2);
+// the scale of a connection that began before us is unknown: as large as can be. One whose SYNs
+// were seen keeps its scale, whatever else is a guess.
+inline std::uint32_t offered_window(const FlowState& state, const TrackedPacket& packet) {
+  const std::uint32_t window = packet.window;
+  if ((packet.tcp_flags & TcpFlags::kSyn) != 0) return window;
+  if (state.has(FlowState::kScaled)) return window << scale_nibble(state, packet.direction);
+  if (state.has(FlowState::kMidStream)) return window << kScaleMax;
+  return window;
+}
+
+inline void note_window(FlowState& state, std::uint32_t window) {
+  const auto bits = static_cast<unsigned>(std::bit_width(window));
+  const unsigned known = state.tcp_marks & FlowState::kWindowBitsMask;
+  if (bits <= known) return;
+  state.tcp_marks =
+      static_cast<std::uint8_t>((state.tcp_marks & ~FlowState::kWindowBitsMask) | bits);
+}
+
+inline std::uint32_t reach(const FlowState& state) {
+  const unsigned bits = state.tcp_marks & FlowState::kWindowBitsMask;
+  return std::uint32_t{1} << std::clamp(bits, kReachBitsMin, 30u);
+}
+
+inline bool has_ack(const TrackedPacket& packet) {
+  return (packet.tcp_flags & TcpFlags::kAck) != 0;
+}
+
+inline void raise(std::uint32_t& edge, std::uint32_t to) {
+  if (sequence_before(edge, to)) edge = to;
+}
+
+// RFC 5961, section 5: nothing acknowledges what was not sent, nor what was done with long ago.
+// Of a connection that began before us, bytes may have been sent that we have not seen.
+inline bool ack_fits(const FlowState& state, const TrackedPacket& packet) {
+  const std::size_t other = at(opposite(packet.direction));
+  const std::uint32_t ack = packet.acknowledgment;
+  const std::uint32_t highest = state.has(FlowState::kMidStream)
+                                    ? state.sequence_end[other] + reach(state)
+                                    : state.sequence_end[other];
+  return !sequence_before(highest, ack) &&
+         !sequence_before(ack, state.sequence_end[other] - reach(state));
+}
+
+inline bool sides_are_known(const FlowState& state) { return state.has(FlowState::kReplySeen); }
+
+}  // namespace tcp_window
+
+inline std::uint32_t segment_end(const TrackedPacket& packet) {
+  std::uint32_t end = packet.sequence + packet.payload_size;
+  if ((packet.tcp_flags & TcpFlags::kSyn) != 0) ++end;
+  if ((packet.tcp_flags & TcpFlags::kFin) != 0) ++end;
+  return end;
+}
+
+inline SegmentFit fit_of(const FlowState& state, const TrackedPacket& packet) {
+  const std::size_t own = tcp_window::at(packet.direction);
+  const bool exact = packet.sequence == state.sequence_end[own];
+  if (!tcp_window::sides_are_known(state)) return exact ? SegmentFit::Exact : SegmentFit::Within;
+  if (sequence_before(state.window_end[own], packet.sequence)) return SegmentFit::Outside;
+  if (sequence_before(segment_end(packet), state.sequence_end[own] - tcp_window::reach(state))) {
+    return SegmentFit::Outside;
+  }
+  // The acknowledgment of a RST says nothing that a receiver would look at.
+  const bool asks_ack = tcp_window::has_ack(packet) && (packet.tcp_flags & TcpFlags::kRst) == 0;
+  if (asks_ack && !tcp_window::ack_fits(state, packet)) return SegmentFit::Outside;
+  return exact ? SegmentFit::Exact : SegmentFit::Within;
+}
+
+inline void advance_windows(FlowState& state, const TrackedPacket& packet) {
+  const std::size_t own = tcp_window::at(packet.direction);
+  const std::size_t other = tcp_window::at(opposite(packet.direction));
+  tcp_window::raise(state.sequence_end[own], segment_end(packet));
+  if (!tcp_window::has_ack(packet)) return;
+  const std::uint32_t window = tcp_window::offered_window(state, packet);
+  tcp_window::note_window(state, window);
+  if (state.has(FlowState::kMidStream))
+    tcp_window::raise(state.sequence_end[other], packet.acknowledgment);
+  tcp_window::raise(state.window_end[other], packet.acknowledgment + window);
+  const std::uint8_t fin = other == 0 ? FlowState::kFinIngress : FlowState::kFinEgress;
+  const bool acked = !sequence_before(packet.acknowledgment, state.sequence_end[other]);
+  if (state.has(fin) && acked) {
+    state.tcp_marks |= other == 0 ? FlowState::kFinIngressAcked : FlowState::kFinEgressAcked;
+  }
+}
 
 }  // namespace sluice

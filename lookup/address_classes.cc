@@ -61,6 +61,7 @@ Status FamilyClasses::edit(PrefixFacts& facts, const ClassEdit& edit) {
     facts.rule_uses += edit.is_added ? 1u : ~0u;
     return Ok();
   }
+  if (edit.kind == ClassEdit::Kind::Owner && edit.is_added) owned_.add(edit.cidr);
   std::uint32_t& set = edit.kind == ClassEdit::Kind::List ? facts.lists : facts.owners;
   Numbers numbers = numbers_of(set);
   const auto place = std::lower_bound(numbers.begin(), numbers.end(), edit.number);
@@ -138,7 +139,7 @@ Status FamilyClasses::apply(std::vector<ClassEdit>& edits) {
 
 std::size_t FamilyClasses::size() const {
   std::size_t total = trie_.size() + facts_.memory_size() + spills_.memory_size() +
-                      free_spills_.capacity() * sizeof(std::uint32_t);
+                      free_spills_.capacity() * sizeof(std::uint32_t) + owned_.size();
   if (spills_.size() == 0) return total;
   spills_.for_each([&](std::uint32_t, const std::shared_ptr<const Numbers>& numbers) {
     if (numbers != nullptr) total += sizeof *numbers + numbers->capacity() * sizeof(std::uint32_t);

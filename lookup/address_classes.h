@@ -31,6 +31,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "lookup/cidr_trie.h"
+#include "lookup/owned_blocks.h"
 #include "lookup/persistent_array.h"
 
 namespace sluice {
@@ -67,6 +68,8 @@ class FamilyClasses {
   const CidrTrie& trie() const { return trie_; }
   // Of an id that the trie gave out.
   const PrefixFacts& facts(PrefixId id) const { return facts_[id & ~kMarkedPrefix]; }
+
+  const OwnedBlocks& owned_blocks() const { return owned_; }
 
   // visit(EniIndex) for each owner, ascending.
   template <class Visit>
@@ -117,6 +120,7 @@ class FamilyClasses {
   CidrTrie trie_;
   PersistentArray<PrefixFacts> facts_;  // by PrefixId without its mark; free ones are a list
   PersistentArray<std::shared_ptr<const Numbers>> spills_;
+  OwnedBlocks owned_;
   std::uint32_t free_prefix_ = PrefixFacts::kNoNumbers;
   std::vector<std::uint32_t> free_spills_;
   std::size_t shared_count_ = 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "lookup/snapshot_tables.h"
 
 namespace sluice {
@@ -12,6 +11,7 @@ namespace {
 // The interface among those that share the address which lies in the VPC.
 EniIndex owner_in(const SnapshotTables& tables, VpcIndex vpc, const IpAddr& address) {
   const FamilyClasses& classes = tables.classes.of(address.family());
+  if (!classes.owned_blocks().may_hold(address)) return EniIndex();
   const PrefixId id = classes.trie().find(address);
   // The longest match of an owned address is that address; other prefixes have no owners.
   if (id == kNoPrefix) return EniIndex();
@@ -25,22 +25,13 @@ EniIndex owner_in(const SnapshotTables& tables, VpcIndex vpc, const IpAddr& addr
 }  // namespace
 
 PolicySnapshot::PolicySnapshot(std::unique_ptr<const SnapshotTables> tables)
-    : tables_(std::move(tables)) {
-  CHECK(tables_ != nullptr);
-}
+    : tables_(std::move(tables)),
+      generation_(tables_->generation),
+      tracking_(tables_->tracking),
+      exempt_(tables_->exempt),
+      interfaces_(tables_->interfaces) {}
 
 PolicySnapshot::~PolicySnapshot() = default;
-
-Generation PolicySnapshot::generation() const { return tables_->generation; }
-
-const TrackingSettings& PolicySnapshot::tracking() const { return tables_->tracking; }
-
-ExemptProfile PolicySnapshot::exempt() const { return tables_->exempt; }
-
-const InterfaceRow* PolicySnapshot::find_interface(EniIndex eni) const {
-  const InterfaceRow* row = tables_->interfaces.find(eni.value());
-  return row == nullptr || row->eni.is_none() ? nullptr : row;
-}
 
 std::size_t PolicySnapshot::interface_count() const { return tables_->interface_count; }
 
@@ -58,11 +49,16 @@ EniIndex PolicySnapshot::owner_of(VpcIndex vpc, const IpAddr& address) const {
 
 EniIndex PolicySnapshot::owner_of(const IpAddr& address) const {
   const FamilyClasses& classes = tables_->classes.of(address.family());
+  if (!classes.owned_blocks().may_hold(address)) return EniIndex();
   const PrefixId id = classes.trie().find(address);
   if (id == kNoPrefix || classes.has_many_owners(classes.facts(id))) return EniIndex();
   EniIndex found;
   classes.for_each_owner(classes.facts(id), [&](EniIndex eni) { found = eni; });
   return found;
+}
+
+const OwnedBlocks& PolicySnapshot::owned_blocks(Family family) const {
+  return tables_->classes.of(family).owned_blocks();
 }
 
 bool PolicySnapshot::has_shared_addresses() const {

@@ -14,6 +14,8 @@
 #include "base/address.h"
 #include "base/cidr.h"
 #include "base/ids.h"
+#include "lookup/owned_blocks.h"
+#include "lookup/persistent_array.h"
 #include "lookup/snapshot_input.h"
 
 namespace sluice {
@@ -22,20 +24,21 @@ struct SnapshotTables;  // lookup/snapshot_tables.h
 
 // An interface as the packet path sees it. One row per EniIndex, immutable.
 struct InterfaceRow {
+  // What every packet asks for, on one line.
   EniIndex eni;
-  VpcIndex vpc;
-  SubnetIndex subnet;
   AclIndex acl;
-  std::uint32_t policy = 0;  // the interned set of its groups, inside this snapshot
-  MacAddr mac;
+  Generation rejudge_before;
+  Generation flush_before;
   bool logged = false;
   bool has_primary_v4 = false;
   bool has_primary_v6 = false;
+  MacAddr mac;
+  VpcIndex vpc;
+  SubnetIndex subnet;
+  std::uint32_t policy = 0;  // the interned set of its groups, inside this snapshot
+  InterfaceTimeouts timeouts;
   IpAddr primary_v4;
   IpAddr primary_v6;
-  InterfaceTimeouts timeouts;
-  Generation rejudge_before;
-  Generation flush_before;
 };
 
 class PolicySnapshot {
@@ -45,12 +48,15 @@ class PolicySnapshot {
   PolicySnapshot(const PolicySnapshot&) = delete;
   PolicySnapshot& operator=(const PolicySnapshot&) = delete;
 
-  Generation generation() const;
-  const TrackingSettings& tracking() const;
-  ExemptProfile exempt() const;
+  Generation generation() const { return generation_; }
+  const TrackingSettings& tracking() const { return tracking_; }
+  ExemptProfile exempt() const { return exempt_; }
 
   // The interface, or null if this generation has none of that number. Three dependent loads.
-  const InterfaceRow* find_interface(EniIndex eni) const;
+  const InterfaceRow* find_interface(EniIndex eni) const {
+    const InterfaceRow* row = interfaces_.find(eni.value());
+    return row == nullptr || row->eni.is_none() ? nullptr : row;
+  }
   std::size_t interface_count() const;
   // Of the least number from `from` on; null: no more.
   const InterfaceRow* next_interface(EniIndex from) const;
@@ -59,6 +65,8 @@ class PolicySnapshot {
   EniIndex owner_of(VpcIndex vpc, const IpAddr& address) const;
   // The interface that owns the address in whichever VPC; none if nobody or more than one does.
   EniIndex owner_of(const IpAddr& address) const;
+  // Which /16 have any address of an interface.
+  const OwnedBlocks& owned_blocks(Family family) const;
   // True if two interfaces (of different VPCs) share an address, so that owner_of(address) cannot
   // tell: bump-in-the-wire devices and replay refuse such a policy.
   bool has_shared_addresses() const;
@@ -79,6 +87,11 @@ class PolicySnapshot {
 
  private:
   std::unique_ptr<const SnapshotTables> tables_;
+  // What every packet asks for, nearer.
+  const Generation generation_;
+  const TrackingSettings tracking_;
+  const ExemptProfile exempt_;
+  const PersistentArray<InterfaceRow>& interfaces_;
 };
 
 }  // namespace sluice

@@ -15,7 +15,7 @@ constexpr std::size_t kIndexSizeMin = 64;
 std::uint64_t RecordTable::hash_of(const LogRecord& record) const {
   const IpAddr& source = by_packet_ ? record.packet_source : record.source;
   const IpAddr& destination = by_packet_ ? record.packet_destination : record.destination;
-  SipState state(key_);
+  SipState<std::uint64_t> state(key_);
   state.absorb(std::uint64_t{record.eni.value()} << 32 | std::uint64_t{record.source_port} << 16 |
                record.destination_port);
   state.absorb(static_cast<std::uint64_t>(record.proto) << 16 |
@@ -29,7 +29,9 @@ std::uint64_t RecordTable::hash_of(const LogRecord& record) const {
     state.absorb(destination.high());
     state.absorb(destination.low());
   }
-  return state.finish();
+  std::uint64_t hash = 0;
+  state.finish(hash);
+  return hash;
 }
 
 bool RecordTable::is_same_flow(const LogRecord& a, const LogRecord& b) const {

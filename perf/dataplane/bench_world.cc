@@ -101,8 +101,8 @@ BenchFrame frame_of(const BenchPlan& plan, const Conversation& talk) {
   EthernetHeader ethernet{};
   ethernet.source = is_inbound ? mac_of(9, 9) : mac_of(1, 0);
   ethernet.destination = mac_of(0xee, 0);
-  ethernet.type = Be16::from_host(plan.family == Family::Ipv4 ? EtherType::kIpv4
-                                                              : EtherType::kIpv6);
+  ethernet.type =
+      Be16::from_host(plan.family == Family::Ipv4 ? EtherType::kIpv4 : EtherType::kIpv6);
   std::memcpy(frame.data(), &ethernet, sizeof ethernet);
   const IpAddr& source = goes_to_local ? talk.remote : talk.local;
   const IpAddr& destination = goes_to_local ? talk.local : talk.remote;
@@ -159,8 +159,7 @@ GroupInput make_group(const BenchPlan& plan) {
     }
     for (std::uint32_t i = 1; i < plan.rules; ++i) {
       const Cidr other = *Cidr::parse("172.16." + std::to_string(i % 256) + ".0/24");
-      group.rules.push_back(
-          rule(number++, direction, 6, static_cast<int>(1'000 + i), other));
+      group.rules.push_back(rule(number++, direction, 6, static_cast<int>(1'000 + i), other));
     }
   }
   return group;

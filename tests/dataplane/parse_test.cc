@@ -1,11 +1,15 @@
 #include "dataplane/parse.h"
 
+#include <algorithm>
+#include <cstring>
+#include <random>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "dataplane/wire.h"
 #include "tests/packets/packet.h"
+#include "tests/reference/test_scale.h"
 
 namespace sluice {
 namespace {
@@ -400,6 +404,38 @@ TEST(Parse, takes_one_off_ttl_and_mends_the_checksum) {
   ASSERT_EQ(parse(frame, facts), DropReason::None);
   decrement_ttl(frame.data(), facts);
   EXPECT_EQ(frame[kIp + 7], 8);
+}
+
+// A VLAN tag leads a frame past the short way that plain ones take, so the same frame with a tag
+// and without is a twin: but for where its headers begin, all must be the same.
+TEST(Parse, says_the_same_of_plain_frames_with_a_tag_and_without) {
+  std::mt19937_64 draw(20'261'126);
+  std::size_t sound = 0;
+  const std::size_t rounds = scaled_count(200'000);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    Packet packet = draw() % 2 == 0 ? udp4() : tcp4().numbers(7, 9).payload(draw() % 40);
+    Bytes frame = packet.build();
+    if (draw() % 2 == 0) set8(frame, kIp + 33, kAck);
+    if (draw() % 8 == 0) frame.resize(frame.size() + draw() % 30);
+    for (std::uint64_t turns = draw() % 3; turns > 0; --turns) {
+      const std::size_t at = kIp + draw() % std::min<std::size_t>(frame.size() - kIp, 44);
+      set8(frame, at, static_cast<std::uint8_t>(frame[at] ^ 1u << draw() % 8));
+    }
+    const bool holds_header = (frame[kIp] & 15u) * 4 <= frame.size() - kIp;
+    if (holds_header && draw() % 4 != 0) mend_ipv4(frame);
+    if (draw() % 8 == 0) frame.resize(kIp + draw() % (frame.size() - kIp));
+    Bytes tagged = frame;
+    const Bytes tag = {0x81, 0, 0, 7};
+    tagged.insert(tagged.begin() + 12, tag.begin(), tag.end());
+    PacketFacts plain, twin;
+    const DropReason reason = parse(frame, plain);
+    ASSERT_EQ(reason, parse(tagged, twin)) << "round " << round;
+    if (reason == DropReason::None) ++sound;
+    ASSERT_EQ(plain.network_offset + 4, twin.network_offset) << "round " << round;
+    twin.network_offset = plain.network_offset;
+    ASSERT_EQ(std::memcmp(&plain, &twin, sizeof plain), 0) << "round " << round;
+  }
+  EXPECT_GT(sound, rounds / 4);
 }
 
 TEST(Parse, survives_random_bytes_behind_an_ether_type) {

@@ -323,14 +323,18 @@ TEST(FlowShard, walks_over_nothing_when_it_is_empty) {
   EXPECT_EQ(shard.walk(0, 64, [](const FlowTuple&, FlowState&) { FAIL(); }), 0u);
 }
 
-TEST(FlowShard, prefetches_known_and_unknown_flows_alike) {
+TEST(FlowShard, finds_step_by_step_what_it_finds_at_once) {
   FlowShard shard({.capacity = kCapacity});
   ASSERT_EQ(fill(shard, 0, FlowPhase::Established), kCapacity);
   for (std::uint32_t i = 0; i < 2 * kCapacity; ++i) {
     const Family family = i % 2 == 0 ? Family::Ipv4 : Family::Ipv6;
     const FlowTuple tuple = flow(i, family);
-    shard.prefetch_bucket(tuple, hash_of(tuple));
-    shard.prefetch_entry(tuple, hash_of(tuple));
+    FlowName name;
+    shard.name(tuple, hash_of(tuple), name);
+    shard.seek(name);
+    FlowState* guess = shard.guess(name);
+    ASSERT_EQ(shard.find(name, guess), shard.find(tuple, hash_of(tuple))) << i;
+    ASSERT_EQ(shard.find(name, nullptr), shard.find(tuple, hash_of(tuple))) << i;
   }
   EXPECT_EQ(shard.size(), kCapacity);
 }

@@ -1,0 +1,24 @@
+#pragma once
+
+// keyed_hash() of many flows at once. A hash is a chain of operations that each wait for the one
+// before; side by side they fill the vector units: 8 at a time with AVX-512, 4 with AVX2, chosen
+// when the program runs.
+
+#include <cstdint>
+#include <span>
+
+#include "base/flow_hash.h"
+
+namespace sluice {
+
+enum class HashVectors : std::uint8_t { None, Avx2, Avx512 };
+// What this processor can do.
+HashVectors widest_hash_vectors();
+
+// hashes[i] = keyed_hash(key, {first[i], second[i]}). All three are of one size. Asking for more
+// than this processor can do ends the program. About 10 clocks a hash (AVX-512). Any thread.
+void keyed_hash_burst(const HashKey& key, std::span<const std::uint64_t> first,
+                      std::span<const std::uint64_t> second, std::span<std::uint64_t> hashes,
+                      HashVectors vectors = widest_hash_vectors());
+
+}  // namespace sluice
