@@ -8,6 +8,10 @@
 namespace sluice {
 namespace {
 
+// Copied whole: made anew for each packet it is written in small pieces, which the processor then
+// has to wait for before it can read them in large ones.
+const PacketState kFresh;
+
 void begin_burst(WorkerContext& context, Burst& burst) {
   burst.count = 0;
   burst.now = context.clock.moment();
@@ -54,10 +58,9 @@ void receive(WorkerContext& context, Burst& burst, NicIndex nic) {
   burst.count = context.io.receive(nic, burst.frames);
   if (burst.count == 0) return;
   std::uint64_t bytes = 0;
-  PacketState fresh;
-  fresh.in = nic;
   for (std::size_t i = 0; i < burst.count; ++i) {
-    burst.packets[i] = fresh;
+    burst.packets[i] = kFresh;
+    burst.packets[i].in = nic;
     bytes += burst.frames[i].length;
   }
   auto& tallies = context.counters.nic(nic);
