@@ -95,8 +95,9 @@ class FlowTable {
   template <class OnEnd>
   FlowState* insert(const Key& key, const FlowPlace& at, bool may_grow, TickMs now,
                     OnEnd&& on_end) {
-    const FlowBucket& second = buckets_[at.second(bucket_count_)];
-    const bool has_place = (buckets_[at.first].free_places() | second.free_places()) != 0;
+    // The second line is read only where the first is crowded: most inserts wait for one.
+    const bool has_place = buckets_[at.first].free_places() != 0 ||
+                           buckets_[at.second(bucket_count_)].free_places() != 0;
     if (!has_place || !may_grow || size_ == capacity_) {
       const std::uint32_t victim = choose_victim(at, now);
       if (victim == kNoEntry) return nullptr;
