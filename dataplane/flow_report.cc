@@ -138,14 +138,16 @@ void add_to_flow(WorkerContext& context, const Burst& burst, std::size_t i, Flow
   if (is_full || context.clock.is_before_window(state.last_seen_ms)) {
     report_flow(context, tuple_of(burst, i), state);
   }
-  const std::uint32_t second = context.clock.moment().unix_s() - context.clock.window_begin_s();
-  std::uint32_t seconds = load_seconds(state);
+  const std::uint32_t second = context.clock.second_of_window();
+  const std::uint32_t before = load_seconds(state);
+  std::uint32_t seconds = with_field(before, last_shift(direction), second);
   if (state.packets[at] == 0) seconds = with_field(seconds, first_shift(direction), second);
-  store_seconds(state, with_field(seconds, last_shift(direction), second));
+  if (seconds != before) store_seconds(state, seconds);
   ++state.packets[at];
   context.counters.interface(burst.end_of(i).eni).live[at].add(1);
   state.bytes[at] += facts.ip_length;
-  if (facts.proto == Proto::Tcp) {
+  constexpr std::uint8_t kShown = TcpFlags::kSyn | TcpFlags::kFin | TcpFlags::kRst;
+  if (facts.proto == Proto::Tcp && (facts.tcp_flags & kShown) != 0) {
     const std::uint8_t nibble = log_flags_of(tracked_packet_of(facts, direction));
     state.log_flags |=
         static_cast<std::uint8_t>(nibble << (direction == Direction::Ingress ? 0 : 4));

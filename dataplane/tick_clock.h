@@ -34,6 +34,7 @@ class TickClock {
     // Where the clock was set, the window begins at that moment.
     window_age_ms_ = std::min(now_ms_ + offset_ms_ - begin_ms, now_ms_ - stepped_ms_);
     window_begin_ms_ = begin_ms;
+    second_of_window_ = moment().unix_s() - window_begin_s();
   }
 
   Moment moment() const {
@@ -44,6 +45,9 @@ class TickClock {
   // Begin of the log window under way, in Unix milliseconds since the epoch, and in Unix seconds.
   std::uint64_t window_begin_ms() const { return window_begin_ms_; }
   std::uint32_t window_begin_s() const { return unix_s(window_begin_ms_); }
+
+  // How many seconds of it are over.
+  std::uint32_t second_of_window() const { return second_of_window_; }
 
   // True if the tick (not in the future) lies in a log window before the one under way.
   bool is_before_window(TickMs tick) const { return age_ms(tick) > window_age_ms_; }
@@ -74,6 +78,7 @@ class TickClock {
   std::uint64_t stepped_ms_ = 0;  // when the offset became what it is
   std::uint64_t window_begin_ms_ = 0;
   std::uint64_t window_age_ms_ = 0;
+  std::uint32_t second_of_window_ = 0;
 };
 
 }  // namespace sluice
