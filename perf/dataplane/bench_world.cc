@@ -257,12 +257,10 @@ BenchWorld::BenchWorld(const BenchPlan& plan) : plan_(plan), now_ns_(kStartNs) {
   WorkerLinks links;
   links.policy = &published_;
   worker_ = std::make_unique<Worker>(config, links, *io_);
-  admit_all();
 }
 
 BenchWorld::~BenchWorld() = default;
 
-// In an order of chance, so that the order of the replay is not that of the table.
 void BenchWorld::admit_all() {
   std::vector<BenchFrame> shuffled = frames_;
   std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(2'026));

@@ -63,8 +63,13 @@ class ReplayIo final : public PacketIo {
 
 class BenchWorld {
  public:
+  // No flow is there yet: the first round of packets makes them all.
   explicit BenchWorld(const BenchPlan& plan);
   ~BenchWorld();
+
+  // Makes every flow, in an order of chance, so that the order of the replay is not that of the
+  // table.
+  void admit_all();
 
   // One turn: a burst of packets through the whole pipeline.
   std::size_t turn();
@@ -74,8 +79,6 @@ class BenchWorld {
   bool is_sound() const;
 
  private:
-  void admit_all();
-
   BenchPlan plan_;
   std::vector<BenchFrame> frames_;
   std::shared_ptr<const PolicySnapshot> policy_;

@@ -5,6 +5,7 @@
 #include <x86intrin.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "perf/dataplane/bench_world.h"
@@ -14,6 +15,7 @@ namespace {
 
 void run(benchmark::State& state, const BenchPlan& plan, bool is_bare) {
   BenchWorld world(plan);
+  world.admit_all();
   std::uint64_t packets = 0;
   const std::uint64_t begin = __rdtsc();
   for (auto _ : state) packets += is_bare ? world.bare_turn() : world.turn();
@@ -22,6 +24,33 @@ void run(benchmark::State& state, const BenchPlan& plan, bool is_bare) {
   state.SetItemsProcessed(static_cast<std::int64_t>(packets));
   state.counters["clocks"] =
       benchmark::Counter(static_cast<double>(clocks) / static_cast<double>(packets));
+}
+
+// First packets alone, each of a flow of its own.
+void run_new(benchmark::State& state, const BenchPlan& plan) {
+  std::uint64_t packets = 0;
+  std::uint64_t clocks = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    auto world = std::make_unique<BenchWorld>(plan);
+    state.ResumeTiming();
+    const std::uint64_t begin = __rdtsc();
+    for (std::uint64_t done = 0; done < plan.flows;) done += world->turn();
+    clocks += __rdtsc() - begin;
+    packets += plan.flows;
+    state.PauseTiming();
+    if (!world->is_sound()) state.SkipWithError("packets or flows were lost");
+    world.reset();
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(packets));
+  state.counters["clocks"] =
+      benchmark::Counter(static_cast<double>(clocks) / static_cast<double>(packets));
+}
+
+void add_new(const std::string& name, const BenchPlan& plan) {
+  benchmark::RegisterBenchmark(("new/" + name).c_str(),
+                               [plan](benchmark::State& state) { run_new(state, plan); });
 }
 
 void add(const std::string& name, const BenchPlan& plan) {
@@ -44,6 +73,10 @@ void add_all() {
     add(name + "/4k/logged", {.way = way.way, .is_logged = true});
     add(name + "/4k/ipv6", {.way = way.way, .family = Family::Ipv6});
   }
+  add_new("bump/tiny", {.flows = 256, .rules = 4});
+  add_new("bump/512k", {.flows = 1u << 19});
+  add_new("bump/512k/1000-rules", {.flows = 1u << 19, .rules = 1'000});
+  add_new("bump/512k/logged", {.flows = 1u << 19, .is_logged = true});
   add("bump/64k", {.flows = 65'536});
   add("bump/500k", {.flows = 500'000});
   add("inbound/500k", {.way = BenchWay::Inbound, .flows = 500'000});
