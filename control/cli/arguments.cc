@@ -207,6 +207,14 @@ Result<Invocation> parse_arguments(const std::vector<std::string>& words,
   return ArgumentParser(words, globals).parse();
 }
 
+std::uint32_t answer_timeout_ms(const GlobalOptions& globals, std::uint64_t document_size) {
+  if (globals.timeout_ms) return *globals.timeout_ms;
+  constexpr std::uint64_t kMebibyte = 1u << 20;
+  const std::uint64_t begun = document_size / kMebibyte + (document_size % kMebibyte != 0 ? 1 : 0);
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(10'000 + 1'000 * begun, kDurationMaxMs));
+}
+
 Result<std::vector<std::string>> split_line(std::string_view line) {
   std::vector<std::string> words;
   std::string word;

@@ -3,6 +3,8 @@
 // Words of the command line → a command with its parameters. The same grammar for the shell's
 // words and for the lines of `-f FILE`. Pure functions.
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +20,8 @@ inline constexpr std::string_view kDefaultSocket = "/run/sluice/control.sock";
 
 struct GlobalOptions {
   std::string socket = std::string(kDefaultSocket);
-  std::uint32_t timeout_ms = 10'000;
-  std::string command_file;  // of -f; empty: none
+  std::optional<std::uint32_t> timeout_ms;  // none: as long as answer_timeout_ms() says
+  std::string command_file;                 // of -f; empty: none
   bool is_json = false;
   bool no_color = false;
   bool is_quiet = false;
@@ -40,6 +42,11 @@ struct Invocation {
 // the words say nothing (the flags of the program, for a line of a file). Errors are of kind Usage.
 Result<Invocation> parse_arguments(const std::vector<std::string>& words,
                                    const GlobalOptions& globals = {});
+
+// How long to wait for the answer to a request that brings a document of so many bytes: what the
+// user said, else 10 s and 1 s more for each MiB begun. So long a large policy may take to be read,
+// checked and compiled on a slow core.
+std::uint32_t answer_timeout_ms(const GlobalOptions& globals, std::uint64_t document_size = 0);
 
 // A line of a command file as words: blanks divide, '…' and "…" join, \ takes the next byte as it
 // is, # begins a comment. Error: a quote that is not closed.

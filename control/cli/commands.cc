@@ -92,7 +92,8 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
 constexpr std::array kGlobals = std::to_array<GlobalRow>({
     {"--json", "-j", "", "one JSON object; for streams one a line"},
     {"--socket", "-s", "PATH", "the daemon's socket (default /run/sluice/control.sock)"},
-    {"--timeout", "", "T", "wait at most so long, such as 500ms, 10s, 2m (default 10s)"},
+    {"--timeout", "", "T",
+     "wait at most so long, such as 500ms, 2m (default 10s, and 1s for each MiB of a policy)"},
     {"--file", "-f", "FILE", "run the commands in FILE, one a line; - is stdin"},
     {"--no-color", "", "", "no colours (as with NO_COLOR, or when stdout is no terminal)"},
     {"--quiet", "-q", "", "no talk on stderr but errors"},

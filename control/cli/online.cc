@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,8 +45,13 @@ struct Session {
   int fail(const Error& error) const { return print_error(error, globals(), terminal); }
   void print(const OrderedJson& object) const { terminal.out << to_line(object) << '\n'; }
 
-  Result<Reply> call(const std::string& method, const nlohmann::json& params, int fd = -1) {
-    return client.call(method, params, globals().timeout_ms, fd);
+  Result<Reply> call(const std::string& method, const nlohmann::json& params) {
+    return client.call(method, params, answer_timeout_ms(globals()));
+  }
+  // The same with a document, in the parameters or in a descriptor sent along.
+  Result<Reply> call_with_document(const std::string& method, const nlohmann::json& params,
+                                   std::uint64_t document_size, int fd = -1) {
+    return client.call(method, params, answer_timeout_ms(globals(), document_size), fd);
   }
 };
 
@@ -112,6 +118,11 @@ Result<int> open_policy(const std::string& path, const Terminal& terminal) {
   return to_memory(*read.text, path);
 }
 
+std::uint64_t size_of(int fd) {
+  struct stat facts {};
+  return ::fstat(fd, &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
+}
+
 // The warnings of a document that was taken, and of the appliance.
 void print_notices(const Session& session, const OrderedJson& result) {
   if (session.globals().is_quiet) return;
@@ -130,7 +141,7 @@ int run_apply(Session& session) {
   if (!fd) return session.fail(fd.error());
   nlohmann::json params = session.invocation.params;
   params["file"] = session.invocation.operand;
-  const Result<Reply> reply = session.call("policy.apply", params, *fd);
+  const Result<Reply> reply = session.call_with_document("policy.apply", params, size_of(*fd), *fd);
   ::close(*fd);
   if (!reply) return session.fail(reply.error());
   if (reply->error) return fail_by_server(session, *reply);
@@ -181,7 +192,9 @@ int run_edit(Session& session) {
     if (!edits) return session.fail(edits.error());
     params["edits"] = *std::move(edits);
   }
-  const Result<Reply> reply = session.call(std::string(session.invocation.command->method), params);
+  const std::string method(session.invocation.command->method);
+  const Result<Reply> reply =
+      session.call_with_document(method, params, to_line(OrderedJson(params)).size());
   if (!reply) return session.fail(reply.error());
   if (reply->error) return fail_by_server(session, *reply);
   const OrderedJson& result = reply->result;

@@ -95,6 +95,22 @@ TEST(Arguments, reads_times_with_their_units) {
   EXPECT_NE(refusal({"stats", "--timeout", "0"}), "taken");
 }
 
+TEST(Arguments, give_a_policy_more_time_the_larger_it_is) {
+  const Result<Invocation> said_nothing = parse_arguments({"policy", "apply", "f"});
+  ASSERT_TRUE(said_nothing);
+  const GlobalOptions& globals = said_nothing->globals;
+  EXPECT_EQ(answer_timeout_ms(globals), 10'000u);
+  EXPECT_EQ(answer_timeout_ms(globals, 1), 11'000u);
+  EXPECT_EQ(answer_timeout_ms(globals, 1u << 20), 11'000u);
+  EXPECT_EQ(answer_timeout_ms(globals, (1u << 20) + 1), 12'000u);
+  EXPECT_EQ(answer_timeout_ms(globals, 1u << 30), 1'034'000u);
+  EXPECT_EQ(answer_timeout_ms(globals, ~std::uint64_t{0}), 86'400'000u);
+
+  const Result<Invocation> said = parse_arguments({"policy", "apply", "f", "--timeout", "2s"});
+  ASSERT_TRUE(said);
+  EXPECT_EQ(answer_timeout_ms(said->globals, 1u << 30), 2'000u);
+}
+
 TEST(Arguments, splits_lines_of_a_command_file_like_a_shell) {
   EXPECT_EQ(*split_line("policy apply  'a b.toml' -m \"it's \\\"so\\\"\" # why"),
             (Words{"policy", "apply", "a b.toml", "-m", "it's \"so\""}));
