@@ -27,6 +27,8 @@ inline constexpr std::uint32_t kLogWindowS = 60;
 
 inline constexpr std::size_t kMessageSizeMax = 16u << 20;  // one control message, bytes
 inline constexpr std::size_t kMessageDepthMax = 32;
+// Bytes that a compiled policy may take (PolicySnapshot::size), where nothing else is said.
+inline constexpr std::size_t kPolicyMemoryDefault = std::size_t{1} << 30;
 inline constexpr std::size_t kPolicyFileSizeMax = 1u << 30;  // a policy sent as a descriptor, bytes
 inline constexpr std::size_t kClientsMax = 64;               // of both control sockets together
 

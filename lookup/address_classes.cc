@@ -36,6 +36,7 @@ FamilyClasses::Numbers FamilyClasses::numbers_of(std::uint32_t set) const {
 // The set in its shortest form; the place of the former one is used again or given back.
 std::uint32_t FamilyClasses::store(std::uint32_t former, Numbers numbers) {
   const bool was_spilled = former != PrefixFacts::kNoNumbers && former >= kSpilled;
+  if (was_spilled) spills_size_ -= size_of(*spills_[former & ~kSpilled]);
   if (numbers.size() <= 1) {
     if (was_spilled) {
       spills_.edit(former & ~kSpilled).reset();
@@ -51,6 +52,7 @@ std::uint32_t FamilyClasses::store(std::uint32_t former, Numbers numbers) {
       free_spills_.pop_back();
     }
   }
+  spills_size_ += size_of(numbers);
   spills_.edit(place) = std::make_shared<const Numbers>(std::move(numbers));
   return place | kSpilled;
 }
@@ -138,13 +140,8 @@ Status FamilyClasses::apply(std::vector<ClassEdit>& edits) {
 }
 
 std::size_t FamilyClasses::size() const {
-  std::size_t total = trie_.size() + facts_.memory_size() + spills_.memory_size() +
-                      free_spills_.capacity() * sizeof(std::uint32_t) + owned_.size();
-  if (spills_.size() == 0) return total;
-  spills_.for_each([&](std::uint32_t, const std::shared_ptr<const Numbers>& numbers) {
-    if (numbers != nullptr) total += sizeof *numbers + numbers->capacity() * sizeof(std::uint32_t);
-  });
-  return total;
+  return trie_.size() + facts_.memory_size() + spills_.memory_size() + spills_size_ +
+         free_spills_.capacity() * sizeof(std::uint32_t) + owned_.size();
 }
 
 }  // namespace sluice

@@ -96,7 +96,7 @@ class FamilyClasses {
   // that of sorting them, and of a path of the trie for each prefix.
   Status apply(std::vector<ClassEdit>& edits);
 
-  // Memory held, in bytes.
+  // Memory held, in bytes. O(1).
   std::size_t size() const;
 
  private:
@@ -110,6 +110,9 @@ class FamilyClasses {
     for (const std::uint32_t number : *spills_[set & ~kSpilled]) visit(number);
   }
 
+  static std::size_t size_of(const Numbers& numbers) {
+    return sizeof numbers + numbers.capacity() * sizeof(std::uint32_t);
+  }
   Numbers numbers_of(std::uint32_t set) const;
   std::uint32_t store(std::uint32_t former, Numbers numbers);
   Status edit(PrefixFacts& facts, const ClassEdit& edit);
@@ -123,6 +126,7 @@ class FamilyClasses {
   OwnedBlocks owned_;
   std::uint32_t free_prefix_ = PrefixFacts::kNoNumbers;
   std::vector<std::uint32_t> free_spills_;
+  std::size_t spills_size_ = 0;  // of all lists of numbers
   std::size_t shared_count_ = 0;
 };
 

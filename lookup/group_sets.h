@@ -39,6 +39,7 @@ class GroupSets {
     const PolicyId id = take_id();
     Row& row = rows_.edit(id);
     row.groups = std::make_shared<const std::vector<GroupIndex>>(std::move(groups));
+    sets_size_ += size_of(*row.groups);
     row.holders = 1;
     row.next = head;
     head = id;
@@ -54,6 +55,7 @@ class GroupSets {
     std::uint32_t* link = &heads_.edit(hash(*row.groups) & (buckets_ - 1)).first;
     while (*link != policy) link = &rows_.edit(*link).next;
     *link = row.next;
+    sets_size_ -= size_of(*row.groups);
     row = Row();
     row.next = free_;
     free_ = policy;
@@ -70,18 +72,15 @@ class GroupSets {
     });
   }
 
-  // Memory held, in bytes.
-  std::size_t size() const {
-    std::size_t total = rows_.memory_size() + heads_.memory_size();
-    for_each([&](std::span<const GroupIndex> groups) {
-      total += kSetOverhead + groups.size() * sizeof(GroupIndex);
-    });
-    return total;
-  }
+  // Memory held, in bytes. O(1).
+  std::size_t size() const { return rows_.memory_size() + heads_.memory_size() + sets_size_; }
 
  private:
   // Of the vector, its reference counts and the allocator.
   static constexpr std::size_t kSetOverhead = 64;
+  static std::size_t size_of(const std::vector<GroupIndex>& groups) {
+    return kSetOverhead + groups.size() * sizeof(GroupIndex);
+  }
 
   struct Row {
     std::shared_ptr<const std::vector<GroupIndex>> groups;
@@ -122,6 +121,7 @@ class GroupSets {
 
   PersistentArray<Row> rows_;    // by PolicyId
   PersistentArray<Head> heads_;  // by hash
+  std::size_t sets_size_ = 0;    // of those that somebody holds
   std::uint32_t buckets_ = 0;
   std::uint32_t count_ = 0;
   PolicyId free_ = kNoPolicyId;

@@ -32,14 +32,18 @@ class PersistentArray {
 
   PersistentArray() = default;
   // O(1).
-  PersistentArray(const PersistentArray& other) : root_(other.root_), size_(other.size_) {
+  PersistentArray(const PersistentArray& other)
+      : root_(other.root_), size_(other.size_), nodes_size_(other.nodes_size_) {
     if (root_ != nullptr) retain(*root_);
   }
   PersistentArray(PersistentArray&& other) noexcept
-      : root_(std::exchange(other.root_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : root_(std::exchange(other.root_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        nodes_size_(std::exchange(other.nodes_size_, 0)) {}
   PersistentArray& operator=(PersistentArray other) noexcept {
     std::swap(root_, other.root_);
     std::swap(size_, other.size_);
+    std::swap(nodes_size_, other.nodes_size_);
     return *this;
   }
   ~PersistentArray() { release(root_); }
@@ -89,17 +93,10 @@ class PersistentArray {
     }
   }
 
-  // Bytes of all nodes; what other copies hold too is counted in each. O(size / 64).
+  // Bytes of all nodes; what other copies hold too is counted in each. O(1).
   std::size_t memory_size() const {
-    std::size_t total = 0;
-    if (root_ == nullptr) return total;
-    total += sizeof(Root) + root_->middles.capacity() * sizeof(Middle*);
-    for (const Middle* middle : root_->middles) {
-      if (middle == nullptr) continue;
-      total += sizeof(Middle);
-      for (const Page* page : middle->pages) total += page == nullptr ? 0 : sizeof(Page);
-    }
-    return total;
+    if (root_ == nullptr) return 0;
+    return nodes_size_ + root_->middles.capacity() * sizeof(Middle*);
   }
 
  private:
@@ -152,9 +149,10 @@ class PersistentArray {
 
   // The node in `place`, made if there is none, copied if somebody else holds it too.
   template <class Node>
-  static Node& own(Node*& place) {
+  Node& own(Node*& place) {
     if (place == nullptr) {
       place = new Node;
+      nodes_size_ += sizeof(Node);  // nodes only go with the array
     } else if (place->owners.load(std::memory_order_acquire) != 1) {
       // Acquire: pairs with the release of the other owner that left last.
       Node* copy = new Node(*place);
@@ -167,6 +165,7 @@ class PersistentArray {
 
   Root* root_ = nullptr;
   std::uint32_t size_ = 0;
+  std::size_t nodes_size_ = 0;
 };
 
 }  // namespace sluice

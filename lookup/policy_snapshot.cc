@@ -98,32 +98,6 @@ std::span<const VpcIndex> PolicySnapshot::peers_of(VpcIndex vpc) const {
   return row->peers;
 }
 
-std::size_t PolicySnapshot::size() const {
-  const SnapshotTables& tables = *tables_;
-  std::size_t total = sizeof *this + sizeof tables + tables.interfaces.memory_size() +
-                      tables.rules.memory_size() + tables.policies.size() +
-                      tables.classes.v4.size() + tables.classes.v6.size() +
-                      tables.groups.memory_size() + tables.vpcs.memory_size() +
-                      tables.subnets.memory_size() + tables.acls.memory_size();
-  tables.groups.for_each([&](std::uint32_t, const std::shared_ptr<const GroupTable>& group) {
-    if (group != nullptr) total += group->size();
-  });
-  tables.vpcs.for_each([&](std::uint32_t, const std::shared_ptr<const VpcRow>& vpc) {
-    if (vpc == nullptr) return;
-    total += sizeof *vpc + vpc->cidrs.capacity() * sizeof(Cidr) +
-             vpc->peers.capacity() * sizeof(VpcIndex) + vpc->resolvers.capacity() * sizeof(IpAddr);
-  });
-  tables.subnets.for_each([&](std::uint32_t, const std::shared_ptr<const SubnetRow>& subnet) {
-    if (subnet == nullptr) return;
-    total += sizeof *subnet + subnet->cidrs.capacity() * sizeof(Cidr) +
-             subnet->routers.capacity() * sizeof(IpAddr);
-  });
-  tables.acls.for_each([&](std::uint32_t, const std::shared_ptr<const NetworkAcl>& acl) {
-    if (acl == nullptr) return;
-    total += sizeof *acl;
-    for (const NaclLadder& ladder : acl->ladders) total += ladder.size();
-  });
-  return total;
-}
+std::size_t PolicySnapshot::size() const { return sizeof *this + tables_->size(); }
 
 }  // namespace sluice

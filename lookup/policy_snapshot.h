@@ -79,8 +79,7 @@ class PolicySnapshot {
   bool list_holds(PrefixListIndex list, const Cidr& cidr) const;
   // VPCs joined to this one by a peering.
   std::span<const VpcIndex> peers_of(VpcIndex vpc) const;
-  // Memory held by the snapshot, in bytes; what it shares with others is counted in each. Visits
-  // every node: some milliseconds for a large policy.
+  // Memory held by the snapshot, in bytes; what it shares with others is counted in each. O(1).
   std::size_t size() const;
 
   const SnapshotTables& tables() const { return *tables_; }

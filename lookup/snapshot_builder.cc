@@ -153,6 +153,7 @@ class Changer {
   Status change_interfaces();
   Status check_owners();
   Status check_rest();
+  std::size_t size() const { return tables_->size(); }
   std::unique_ptr<SnapshotTables> take() { return std::move(tables_); }
 
  private:
@@ -204,16 +205,17 @@ template <class Row, class Input>
 Status Changer::change_row(Rows<Row>& rows, const ThingChange<Input>& change) {
   const Input& any = change.next != nullptr ? *change.next : *change.former;
   if (change.former != nullptr) has_lost_something_ = true;
-  std::shared_ptr<const Row>& place = rows.edit(any.index.value());
-  place.reset();
-  if (change.next == nullptr) return Ok();
+  std::shared_ptr<const Row> row;
   if constexpr (std::is_same_v<Row, NetworkAcl>) {
-    Result<std::shared_ptr<const NetworkAcl>> row = make_row(*change.next);
-    if (!row) return row.error();
-    place = *std::move(row);
-  } else {
-    place = make_row(*change.next);
+    if (change.next != nullptr) {
+      Result<std::shared_ptr<const NetworkAcl>> made = make_row(*change.next);
+      if (!made) return made.error();
+      row = *std::move(made);
+    }
+  } else if (change.next != nullptr) {
+    row = make_row(*change.next);
   }
+  replace_row(*tables_, rows, any.index, std::move(row));
   return Ok();
 }
 
@@ -390,15 +392,15 @@ Result<std::vector<KeyedRule>> Changer::key_rules(const GroupInput& group) const
 Status Changer::change_groups() {
   for (const auto& group : change_.groups) {
     const GroupInput& any = group.next != nullptr ? *group.next : *group.former;
-    std::shared_ptr<const GroupTable>& place = tables_->groups.edit(any.index.value());
-    place.reset();
     if (group.next == nullptr) {
       has_lost_something_ = true;
+      replace_row(*tables_, tables_->groups, any.index, std::shared_ptr<const GroupTable>());
       continue;
     }
     Result<std::vector<KeyedRule>> rules = key_rules(*group.next);
     if (!rules) return rules.error();
-    place = std::make_shared<const GroupTable>(std::span(*rules));
+    replace_row(*tables_, tables_->groups, any.index,
+                std::make_shared<const GroupTable>(std::span(*rules)));
   }
   return Ok();
 }
@@ -533,8 +535,17 @@ Status Changer::check_rest() {
   return refresh_interfaces();
 }
 
+Error too_large(std::string_view about, std::size_t needed, std::size_t size_max) {
+  return {ErrorKind::LimitExceeded, std::string(kSnapshotTooLarge),
+          "memory of the compiled policy: " + std::string(about) + std::to_string(needed) +
+              " bytes needed, " + std::to_string(size_max) + " possible",
+          ""};
+}
+
 Result<std::shared_ptr<const PolicySnapshot>> change_tables(const SnapshotTables& former,
-                                                            const SnapshotChange& change) {
+                                                            const SnapshotChange& change,
+                                                            std::size_t size_max) {
+  const std::size_t size_before = former.size();
   Changer changer(former, change);
   using Step = Status (Changer::*)();
   constexpr Step kSteps[] = {
@@ -545,8 +556,17 @@ Result<std::shared_ptr<const PolicySnapshot>> change_tables(const SnapshotTables
   };
   for (const Step step : kSteps) {
     if (const Status status = (changer.*step)(); !status) return status.error();
+    // Of what is there now at most size_before is still to go.
+    const std::size_t size = changer.size();
+    const std::size_t size_new = size - std::min(size, size_before);
+    if (size_new > size_max) return too_large("at least ", size_new, size_max);
   }
   std::unique_ptr<SnapshotTables> tables = changer.take();
+  const std::size_t size = sizeof(PolicySnapshot) + tables->size();
+  // What makes a policy smaller is never refused.
+  if (size > std::max(size_max, sizeof(PolicySnapshot) + size_before)) {
+    return too_large("", size, size_max);
+  }
   tables->generation = change.generation;
   tables->tracking = change.tracking;
   tables->exempt = change.exempt;
@@ -556,13 +576,15 @@ Result<std::shared_ptr<const PolicySnapshot>> change_tables(const SnapshotTables
 }  // namespace
 
 Result<std::shared_ptr<const PolicySnapshot>> change_snapshot(const PolicySnapshot& former,
-                                                              const SnapshotChange& change) {
-  return change_tables(former.tables(), change);
+                                                              const SnapshotChange& change,
+                                                              std::size_t size_max) {
+  return change_tables(former.tables(), change, size_max);
 }
 
-Result<std::shared_ptr<const PolicySnapshot>> build_snapshot(const SnapshotInput& input) {
+Result<std::shared_ptr<const PolicySnapshot>> build_snapshot(const SnapshotInput& input,
+                                                             std::size_t size_max) {
   const SnapshotInput nothing;
-  return change_tables(SnapshotTables(), difference(nothing, input));
+  return change_tables(SnapshotTables(), difference(nothing, input), size_max);
 }
 
 }  // namespace sluice

@@ -17,8 +17,14 @@
 //
 // Broken references are an Error of kind Invalid ("bug in the compiler"), too much of something is
 // LimitExceeded with the number needed and the number there is.
+//
+// `size_max`: bytes that the new snapshot may take (PolicySnapshot::size); one that is larger and
+// larger than the former is LimitExceeded, code kSnapshotTooLarge. Where what is new is larger
+// already, the rest of it is not built: so what is taken on the way is bounded too.
 
+#include <cstddef>
 #include <memory>
+#include <string_view>
 
 #include "base/result.h"
 #include "lookup/policy_snapshot.h"
@@ -27,10 +33,15 @@
 
 namespace sluice {
 
+inline constexpr std::string_view kSnapshotTooLarge = "limit-policy-memory";
+inline constexpr std::size_t kAnySize = ~std::size_t{0};
+
 Result<std::shared_ptr<const PolicySnapshot>> change_snapshot(const PolicySnapshot& former,
-                                                              const SnapshotChange& change);
+                                                              const SnapshotChange& change,
+                                                              std::size_t size_max = kAnySize);
 
 // A whole policy. Cost: proportional to it.
-Result<std::shared_ptr<const PolicySnapshot>> build_snapshot(const SnapshotInput& input);
+Result<std::shared_ptr<const PolicySnapshot>> build_snapshot(const SnapshotInput& input,
+                                                             std::size_t size_max = kAnySize);
 
 }  // namespace sluice

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/cidr.h"
@@ -61,6 +62,22 @@ struct RuleRow {
 };
 static_assert(sizeof(RuleRow) == 16);
 
+// Bytes of a row behind a pointer.
+inline std::size_t size_of(const VpcRow& vpc) {
+  return sizeof vpc + vpc.cidrs.capacity() * sizeof(Cidr) +
+         vpc.peers.capacity() * sizeof(VpcIndex) + vpc.resolvers.capacity() * sizeof(IpAddr);
+}
+inline std::size_t size_of(const SubnetRow& subnet) {
+  return sizeof subnet + subnet.cidrs.capacity() * sizeof(Cidr) +
+         subnet.routers.capacity() * sizeof(IpAddr);
+}
+inline std::size_t size_of(const NetworkAcl& acl) {
+  std::size_t total = sizeof acl;
+  for (const NaclLadder& ladder : acl.ladders) total += ladder.size();
+  return total;
+}
+inline std::size_t size_of(const GroupTable& group) { return group.size(); }
+
 template <class Row>
 using Rows = PersistentArray<std::shared_ptr<const Row>>;
 
@@ -75,10 +92,28 @@ struct SnapshotTables {
   Rows<GroupTable> groups;         // by GroupIndex
   PersistentArray<RuleRow> rules;  // by RuleIndex
   AddressClasses classes;
-  Rows<SubnetRow> subnets;  // by SubnetIndex
-  Rows<VpcRow> vpcs;        // by VpcIndex
-  Rows<NetworkAcl> acls;    // by AclIndex
+  Rows<SubnetRow> subnets;    // by SubnetIndex
+  Rows<VpcRow> vpcs;          // by VpcIndex
+  Rows<NetworkAcl> acls;      // by AclIndex
+  std::size_t rows_size = 0;  // of what groups, subnets, vpcs and acls point to
+
+  // Memory held, in bytes. O(1).
+  std::size_t size() const {
+    return sizeof *this + interfaces.memory_size() + policies.size() + groups.memory_size() +
+           rules.memory_size() + classes.v4.size() + classes.v6.size() + subnets.memory_size() +
+           vpcs.memory_size() + acls.memory_size() + rows_size;
+  }
 };
+
+// Puts a row, or a hole, in the place of what is there.
+template <class Row, class Index>
+void replace_row(SnapshotTables& tables, Rows<Row>& rows, Index index,
+                 std::shared_ptr<const Row> row) {
+  std::shared_ptr<const Row>& place = rows.edit(index.value());
+  if (place != nullptr) tables.rows_size -= size_of(*place);
+  if (row != nullptr) tables.rows_size += size_of(*row);
+  place = std::move(row);
+}
 
 // Null for a hole, and for a number that was never given.
 template <class Row, class Index>
