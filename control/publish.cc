@@ -38,6 +38,12 @@ std::optional<Error> check_expected(std::optional<Generation> expected, Generati
                ""};
 }
 
+// An error of the builder, and which setting is behind it.
+Error with_setting(Error error) {
+  if (error.code == kSnapshotTooLarge) error.sentence += " by policy_memory_mib of [engine]";
+  return error;
+}
+
 }  // namespace
 
 Publisher::Publisher(Engine& engine, Registry& registry, PublishOptions options)
@@ -102,12 +108,13 @@ std::optional<Error> Publisher::restore_edits(Candidate& candidate) {
     std::optional<Error> error = stage(request, staged, outcome);
     if (!error) {
       staged.compile(ExistingMode::Keep, edits.generation);
-      auto snapshot = change_snapshot(*next.snapshot, staged.change(edits.generation));
+      auto snapshot =
+          change_snapshot(*next.snapshot, staged.change(edits.generation), options_.policy_memory);
       if (snapshot) {
         next.snapshot = *std::move(snapshot);
         staged.commit(next.policy, next.input);
       } else {
-        error = snapshot.error();
+        error = with_setting(snapshot.error());
       }
     }
     if (error) {
@@ -169,13 +176,15 @@ ApplyOutcome Publisher::edit(EditRequest request) {
 
 std::optional<Error> Publisher::enforce_edits(StagedEdits& staged, Generation generation,
                                               ExistingMode mode) {
+  RegistryMark numbers(registry_);
   staged.compile(mode, generation);
   Result<std::shared_ptr<const PolicySnapshot>> snapshot =
-      change_snapshot(*active_->snapshot, staged.change(generation));
-  if (!snapshot) return snapshot.error();
+      change_snapshot(*active_->snapshot, staged.change(generation), options_.policy_memory);
+  if (!snapshot) return with_setting(snapshot.error());
   const Status published = engine_.publish(*snapshot, options_.publish_timeout_ms);
   const bool is_late = !published && published.error().kind == ErrorKind::TimedOut;
   if (!published && !is_late) return published.error();
+  numbers.keep();
   staged.commit(active_->policy, active_->input);
   active_->snapshot = *std::move(snapshot);
   active_->kept.generation = generation;
@@ -225,9 +234,10 @@ std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Cand
               : compile(*loaded.policy, registry_, kept.generation);
   if (!input) return input.error();
   Result<std::shared_ptr<const PolicySnapshot>> snapshot =
-      active_ ? change_snapshot(*active_->snapshot, difference(active_->input, *input))
-              : build_snapshot(*input);
-  if (!snapshot) return snapshot.error();
+      active_ ? change_snapshot(*active_->snapshot, difference(active_->input, *input),
+                                options_.policy_memory)
+              : build_snapshot(*input, options_.policy_memory);
+  if (!snapshot) return with_setting(snapshot.error());
   if (std::optional<Error> error = check_devices(*loaded.policy, kept.file, **snapshot)) {
     return error;
   }

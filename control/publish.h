@@ -78,6 +78,8 @@ struct PublishOptions {
   std::uint32_t publish_timeout_ms = 5'000;  // for every worker to enforce it
   // So many interfaces may get a number while the process lives (EngineConfig's number).
   std::uint32_t interface_capacity = kInterfacesMax;
+  // Of the one in force and of the one that comes after it, each.
+  std::size_t policy_memory = kPolicyMemoryDefault;  // bytes that a compiled policy may take
   // Told of every policy just before it is published (flow log plans), and, if publishing failed,
   // of the one that stays in force: an empty one where there is none.
   std::function<void(const Policy&)> on_policy;
@@ -106,6 +108,7 @@ class Publisher {
   std::shared_ptr<const ActivePolicy> active() const { return active_; }
   Generation generation() const { return active_ ? active_->generation() : Generation(); }
   const Registry& registry() const { return registry_; }
+  std::size_t policy_memory() const { return options_.policy_memory; }
 
  private:
   struct Candidate;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/limits.h"
 #include "control/cli/escape.h"
 #include "control/compile/compiler.h"
 #include "control/explain/explain.h"
@@ -105,7 +106,7 @@ int run_policy_check(const Invocation& invocation, const Terminal& terminal) {
   }
   if (loaded.policy && !has_errors(findings)) {
     // What only shows when it is sealed, such as a limit of the compiled policy.
-    if (const std::optional<Error> error = compile_error_of(*loaded.policy)) {
+    if (const std::optional<Error> error = compile_error_of(*loaded.policy, kPolicyMemoryDefault)) {
       findings.push_back({Severity::Error, invocation.operand, 0, 0, error->code, error->sentence,
                           error->kind == ErrorKind::LimitExceeded});
     }

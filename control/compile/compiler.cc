@@ -218,11 +218,11 @@ Result<SnapshotInput> compile_after(const SnapshotInput& former, ExistingMode mo
   return result;
 }
 
-std::optional<Error> compile_error_of(const Policy& policy) {
+std::optional<Error> compile_error_of(const Policy& policy, std::size_t policy_memory) {
   Registry registry;  // a name of a policy that is only looked at must not use a number up
   const Result<SnapshotInput> input = compile(policy, registry, Generation(1));
   if (!input) return input.error();
-  const auto snapshot = build_snapshot(*input);
+  const auto snapshot = build_snapshot(*input, policy_memory);
   if (!snapshot) return snapshot.error();
   return std::nullopt;
 }

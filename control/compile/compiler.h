@@ -42,7 +42,8 @@ GroupInput compile_group(const SecurityGroup& group, VpcIndex vpc, Registry& reg
 void stamp(InterfaceInput& eni, ExistingMode mode, Generation generation);
 
 // What compiling and sealing would say of it, such as a limit that is exceeded; nothing if all is
-// well. Gives no name a number and enforces nothing. Costs what applying costs.
-std::optional<Error> compile_error_of(const Policy& policy);
+// well. `policy_memory`: the bytes that it may take. Gives no name a number and enforces nothing.
+// Costs what applying costs.
+std::optional<Error> compile_error_of(const Policy& policy, std::size_t policy_memory);
 
 }  // namespace sluice

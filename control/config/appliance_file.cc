@@ -61,12 +61,16 @@ void read_number(TableReader& engine, std::string_view key, std::uint32_t& value
   if (number) value = static_cast<std::uint32_t>(*number);
 }
 
-void read_engine(TableReader& root, EngineConfig& config, Findings& findings) {
+void read_engine(TableReader& root, ApplianceConfig& appliance, Findings& findings) {
+  EngineConfig& config = appliance.engine;
   Section engine(root, "engine", findings);
   read_workers(*engine, config);
   read_number(*engine, "flow_capacity", config.flow_capacity);
   read_number(*engine, "interface_capacity", config.interface_capacity);
   read_number(*engine, "idle_sleep_us", config.idle_sleep_us);
+  std::uint32_t policy_memory_mib = 0;
+  read_number(*engine, "policy_memory_mib", policy_memory_mib);
+  if (policy_memory_mib != 0) appliance.policy_memory_mib = policy_memory_mib;
   if (const auto word = engine->choice("huge_pages", kHugePagesWords)) {
     config.huge_pages = static_cast<HugePages>(*word);
   }
@@ -135,7 +139,7 @@ LoadedConfig load_config_text(std::string_view text, std::string_view file_name,
   if (const std::optional<Node> document = parse_toml_document(text, findings)) {
     TableReader root(*document, "the configuration", findings);
     ApplianceConfig config;
-    read_engine(root, config.engine, findings);
+    read_engine(root, config, findings);
     read_control(root, config, findings);
     config.engine.nics = read_nics(root, registry, findings);
     read_state(root, config, findings);

@@ -32,6 +32,7 @@ struct Setting {
 
 inline constexpr std::int64_t kCoreMax = 1'023;
 inline constexpr std::int64_t kIdleSleepMaxUs = 1'000;
+inline constexpr std::int64_t kPolicyMemoryMaxMib = 1 << 20;
 
 inline constexpr std::array kSettings = std::to_array<Setting>({
     {SettingTable::Engine, "workers", SettingType::Cores, "", "", "[1]", 0, kCoreMax,
@@ -43,6 +44,11 @@ inline constexpr std::array kSettings = std::to_array<Setting>({
      kInterfacesMax,
      "Network interfaces that policies may name while the appliance runs. Memory for their "
      "counters is taken at start."},
+    {SettingTable::Engine, "policy_memory_mib", SettingType::Integer, "MiB", "", "1_024", 1,
+     kPolicyMemoryMaxMib,
+     "What a compiled policy may take; one that would take more is refused. While one comes after "
+     "another both are in memory. Default: 1024, but no more than a quarter of the machine's "
+     "memory."},
     {SettingTable::Engine, "huge_pages", SettingType::Word, "", "\"auto\"", "", 0, 0,
      "auto: huge pages if enough are free, else ordinary memory; require: no start without "
      "them; never."},

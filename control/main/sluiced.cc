@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -59,6 +60,11 @@ int open_stop_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+std::size_t machine_memory() {
+  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 HashKey random_key() {
@@ -132,6 +138,7 @@ int serve(const ApplianceConfig& config, std::optional<GivenPolicy> given, Regis
   PublishOptions options;
   options.state_directory = config.state_directory;
   options.interface_capacity = config.engine.interface_capacity;
+  options.policy_memory = config.policy_memory(machine_memory());
   options.on_policy = [&](const Policy& policy) {
     exporter.set_plan(make_log_plan(policy, registry));
   };

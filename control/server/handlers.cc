@@ -145,7 +145,8 @@ Answer Handlers::policy_check(const Json& params, const Caller& caller) {
   }
   if (loaded.policy && !has_errors(loaded.findings)) {
     // What only shows when it is compiled, such as a limit.
-    if (const std::optional<Error> error = compile_error_of(*loaded.policy)) {
+    if (const std::optional<Error> error =
+            compile_error_of(*loaded.policy, parts_.publisher.policy_memory())) {
       loaded.findings.push_back({Severity::Error, document->name, 0, 0, error->code,
                                  error->sentence, error->kind == ErrorKind::LimitExceeded});
     }

@@ -330,6 +330,19 @@ TEST_F(Program, ends_with_6_when_somebody_else_applied_in_between) {
   EXPECT_EQ(ask({"policy", "apply", web_policy(), "--expected-generation", "1"}).status, 0);
 }
 
+TEST_F(Program, ends_with_5_when_the_policy_takes_more_memory_than_there_is) {
+  restart_publisher(1'000);
+  start_server();
+  const Outcome outcome = ask({"policy", "apply", web_policy()});
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.err.find(" bytes needed, 1000 possible by policy_memory_mib"),
+            std::string::npos)
+      << outcome.err;
+  RawClient client(socket());
+  const nlohmann::json check = client.call("policy.check", {{"document", kWebPolicy}});
+  EXPECT_EQ(check["result"]["exit"], 5) << check.dump();
+}
+
 TEST_F(Program, ends_with_7_when_the_daemon_does_not_answer) {
   const Result<Listener> silent = Listener::open(socket());
   ASSERT_TRUE(silent);

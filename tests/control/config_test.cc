@@ -56,6 +56,7 @@ TEST(ApplianceConfig, sample_file_holds_the_defaults_of_an_empty_file) {
   EXPECT_EQ(left.engine.flow_capacity, right.engine.flow_capacity);
   EXPECT_EQ(left.engine.interface_capacity, right.engine.interface_capacity);
   EXPECT_EQ(left.engine.idle_sleep_us, right.engine.idle_sleep_us);
+  EXPECT_EQ(left.policy_memory_mib, right.policy_memory_mib);
   EXPECT_EQ(left.engine.huge_pages, right.engine.huge_pages);
   EXPECT_TRUE(left.engine.worker_cores.empty());
   EXPECT_TRUE(left.engine.eal_arguments.empty());
@@ -76,6 +77,20 @@ TEST(ApplianceConfig, sample_file_with_everything_commented_in_still_has_known_k
   for (const std::string& error : errors_of(text)) {
     EXPECT_TRUE(error.ends_with(" wrong-role")) << error;
   }
+}
+
+TEST(ApplianceConfig, gives_policies_what_is_said_or_a_share_of_the_machine) {
+  constexpr std::size_t kGibibyte = std::size_t{1} << 30;
+  const auto policy_memory = [](std::string_view text, std::size_t machine_memory) {
+    Registry registry;
+    const LoadedConfig loaded = load_config_text(text, "memory", registry);
+    return loaded.config ? loaded.config->policy_memory(machine_memory) : 0;
+  };
+  EXPECT_EQ(policy_memory("", 64 * kGibibyte), kGibibyte);
+  EXPECT_EQ(policy_memory("", 2 * kGibibyte), kGibibyte / 2);
+  EXPECT_EQ(policy_memory("[engine]\npolicy_memory_mib = 3000\n", kGibibyte), 3000u << 20);
+  EXPECT_EQ(errors_of("[engine]\npolicy_memory_mib = 0\n"), Errors{"2:21 out-of-range"});
+  EXPECT_EQ(errors_of("[engine]\npolicy_memory_mib = 1048577\n"), Errors{"2:21 out-of-range"});
 }
 
 TEST(ApplianceConfig, reads_the_lab) {

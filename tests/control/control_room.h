@@ -205,9 +205,10 @@ class ControlRoom : public ::testing::Test {
   ControlRoom() { restart_publisher(); }
   ~ControlRoom() override { stop_server(); }
 
-  void restart_publisher() {
+  void restart_publisher(std::size_t policy_memory = kPolicyMemoryDefault) {
     PublishOptions options;
     options.state_directory = folder.file("state");
+    options.policy_memory = policy_memory;
     publisher = std::make_unique<Publisher>(engine, registry, options);
   }
   ApplyOutcome apply(std::string_view document) {
