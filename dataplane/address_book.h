@@ -5,8 +5,8 @@
 // more than all else that finding their interfaces does.
 //
 // A direct-mapped cache of one worker, 64 KiB. A policy that takes the place of another empties it
-// by a number. Addresses of which no interface has any near (OwnedBlocks) never enter it, so that a
-// million hosts of the internet push nobody out.
+// by a number. Addresses of which no interface has any near (AddressBlocks) never enter it, so that
+// a million hosts of the internet push nobody out.
 
 #include <array>
 #include <cstddef>
@@ -26,8 +26,14 @@ class AddressBook {
     if (policy == policy_ && policy->generation() == generation_) return;
     policy_ = policy;
     generation_ = policy->generation();
-    blocks_ = {&policy->owned_blocks(Family::Ipv4), &policy->owned_blocks(Family::Ipv6)};
+    owned_ = {&policy->owned_blocks(Family::Ipv4), &policy->owned_blocks(Family::Ipv6)};
+    inside_ = {&policy->inside_blocks(Family::Ipv4), &policy->inside_blocks(Family::Ipv6)};
     ++stamp_;
+  }
+
+  // False: the address is in no block of any VPC.
+  bool may_be_inside(const IpAddr& address) const {
+    return inside_[address.is_v4() ? 0 : 1]->may_hold(address);
   }
 
   // The interface that owns the address within the VPC, or null. As PolicySnapshot::owner_of().
@@ -53,7 +59,7 @@ class AddressBook {
   };
 
   bool may_be_owned(const IpAddr& address) const {
-    return blocks_[address.is_v4() ? 0 : 1]->may_hold(address);
+    return owned_[address.is_v4() ? 0 : 1]->may_hold(address);
   }
 
   template <class Ask>
@@ -74,7 +80,8 @@ class AddressBook {
 
   const PolicySnapshot* policy_ = nullptr;
   Generation generation_;
-  std::array<const OwnedBlocks*, 2> blocks_{};
+  std::array<const AddressBlocks*, 2> owned_{};  // IPv4, IPv6
+  std::array<const AddressBlocks*, 2> inside_{};
   std::uint32_t stamp_ = 1;
   std::array<Entry, std::size_t{1} << kEntryBits> entries_;
 };

@@ -69,7 +69,8 @@ bool is_for_many(const Visit& visit) {
 // The broadcast address of the sender's own subnet, where no interface has it.
 bool is_for_subnet(const Visit& visit, const InterfaceRow& sender) {
   const IpAddr destination = visit.facts().destination();
-  return visit.policy().is_broadcast_of(sender.subnet, destination) &&
+  return visit.context.addresses.may_be_inside(destination) &&
+         visit.policy().is_broadcast_of(sender.subnet, destination) &&
          visit.context.addresses.owner_of(sender.vpc, destination) == nullptr;
 }
 
@@ -147,11 +148,19 @@ void route_from_interface(const Visit& visit, const InterfaceRow& row) {
   const IpAddr destination = visit.facts().destination();
   const InterfaceRow* owner = visit.context.addresses.owner_of(row.vpc, destination);
   if (owner != nullptr) return route_to_interface(visit, *owner);
+  if (!visit.context.addresses.may_be_inside(destination)) return route_to_uplink(visit, row.vpc);
   bool is_inside = visit.policy().vpc_contains(row.vpc, destination);
   owner = owner_in_peers(visit, row.vpc, destination, is_inside);
   if (owner != nullptr) return route_to_interface(visit, *owner);
   if (is_inside) return visit.end_for(DropReason::UnknownAddress);
   route_to_uplink(visit, row.vpc);
+}
+
+// Not from the interface whose port it comes by: another address, or another MAC address.
+bool is_foreign(WorkerContext& context, const Burst& burst, std::size_t i,
+                const InterfaceRow& row) {
+  return context.addresses.owner_of(row.vpc, burst.facts[i].source()) != &row ||
+         wire_at<EthernetHeader>(burst.frames[i].data).source != row.mac;
 }
 
 void locate_from_interface(const Visit& visit) {
@@ -161,7 +170,8 @@ void locate_from_interface(const Visit& visit) {
   const IpAddr source = visit.facts().source();
   const IpAddr destination = visit.facts().destination();
   visit.set_end(Direction::Egress, *row);
-  const bool is_spoof = is_spoofed(visit.context, visit.burst, visit.i);
+  const bool is_spoof =
+      config.source_check && is_foreign(visit.context, visit.burst, visit.i, *row);
   if (is_ordinary(visit) && !is_spoof && !is_for_subnet(visit, *row)) [[likely]] {
     return route_from_interface(visit, *row);
   }
@@ -320,7 +330,9 @@ void find_owners(WorkerContext& context, Burst& burst) {
 
 // The addresses of a VPC and of its peers come from interfaces, never by an uplink: what is sent to
 // them is never routed there either.
-bool is_of_vpcs(const PolicySnapshot& policy, const NicConfig& uplink, const IpAddr& source) {
+bool is_of_vpcs(const WorkerContext& context, const NicConfig& uplink, const IpAddr& source) {
+  if (!context.addresses.may_be_inside(source)) return false;
+  const PolicySnapshot& policy = *context.policy;
   for (VpcIndex vpc : uplink.vpcs) {
     if (policy.vpc_contains(vpc, source)) return true;
     for (VpcIndex peer : policy.peers_of(vpc)) {
@@ -335,17 +347,14 @@ bool is_of_vpcs(const PolicySnapshot& policy, const NicConfig& uplink, const IpA
 bool is_spoofed(WorkerContext& context, const Burst& burst, std::size_t i) {
   const NicConfig& config = context.nic(burst.packets[i].in).config;
   if (!config.source_check) return false;
-  const PolicySnapshot& policy = *context.policy;
   const IpAddr source = burst.facts[i].source();
   switch (config.role) {
     case NicRole::Interface: {
-      const InterfaceRow* row = policy.find_interface(config.interface);
-      const std::uint8_t* frame = burst.frames[i].data;
-      return row == nullptr || context.addresses.owner_of(row->vpc, source) != row ||
-             wire_at<EthernetHeader>(frame).source != row->mac;
+      const InterfaceRow* row = context.policy->find_interface(config.interface);
+      return row == nullptr || is_foreign(context, burst, i, *row);
     }
     case NicRole::Uplink:
-      return is_of_vpcs(policy, config, source);
+      return is_of_vpcs(context, config, source);
     case NicRole::Inside:
       return false;
     case NicRole::Outside:

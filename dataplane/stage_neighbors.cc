@@ -1,5 +1,7 @@
 #include "dataplane/stage_neighbors.h"
 
+#include <cstring>
+
 #include "dataplane/flow_report.h"
 #include "dataplane/neighbor_messages.h"
 #include "dataplane/stage_emit.h"
@@ -212,9 +214,9 @@ void resolve_gateways(WorkerContext& context) {
 
 MacAddr gateway_mac(const NicInfo& nic, Family family) {
   const std::uint64_t word = cell_of(nic, family).load(std::memory_order_relaxed);
+  const std::uint64_t in_wire_order = __builtin_bswap64(word << 16);
   MacAddr mac;
-  if (word == 0) return mac;
-  for (unsigned i = 0; i < 6; ++i) mac.bytes[i] = static_cast<std::uint8_t>(word >> (40 - 8 * i));
+  std::memcpy(mac.bytes.data(), &in_wire_order, sizeof mac.bytes);
   return mac;
 }
 

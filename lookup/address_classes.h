@@ -30,8 +30,8 @@
 #include "base/cidr.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "lookup/address_blocks.h"
 #include "lookup/cidr_trie.h"
-#include "lookup/owned_blocks.h"
 #include "lookup/persistent_array.h"
 
 namespace sluice {
@@ -69,7 +69,7 @@ class FamilyClasses {
   // Of an id that the trie gave out.
   const PrefixFacts& facts(PrefixId id) const { return facts_[id & ~kMarkedPrefix]; }
 
-  const OwnedBlocks& owned_blocks() const { return owned_; }
+  const AddressBlocks& owned_blocks() const { return owned_; }
 
   // visit(EniIndex) for each owner, ascending.
   template <class Visit>
@@ -123,7 +123,7 @@ class FamilyClasses {
   CidrTrie trie_;
   PersistentArray<PrefixFacts> facts_;  // by PrefixId without its mark; free ones are a list
   PersistentArray<std::shared_ptr<const Numbers>> spills_;
-  OwnedBlocks owned_;
+  AddressBlocks owned_;
   std::uint32_t free_prefix_ = PrefixFacts::kNoNumbers;
   std::vector<std::uint32_t> free_spills_;
   std::size_t spills_size_ = 0;  // of all lists of numbers

@@ -57,7 +57,11 @@ EniIndex PolicySnapshot::owner_of(const IpAddr& address) const {
   return found;
 }
 
-const OwnedBlocks& PolicySnapshot::owned_blocks(Family family) const {
+const AddressBlocks& PolicySnapshot::inside_blocks(Family family) const {
+  return family == Family::Ipv4 ? tables_->inside_v4 : tables_->inside_v6;
+}
+
+const AddressBlocks& PolicySnapshot::owned_blocks(Family family) const {
   return tables_->classes.of(family).owned_blocks();
 }
 

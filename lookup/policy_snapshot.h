@@ -14,7 +14,7 @@
 #include "base/address.h"
 #include "base/cidr.h"
 #include "base/ids.h"
-#include "lookup/owned_blocks.h"
+#include "lookup/address_blocks.h"
 #include "lookup/persistent_array.h"
 #include "lookup/snapshot_input.h"
 
@@ -66,7 +66,9 @@ class PolicySnapshot {
   // The interface that owns the address in whichever VPC; none if nobody or more than one does.
   EniIndex owner_of(const IpAddr& address) const;
   // Which /16 have any address of an interface.
-  const OwnedBlocks& owned_blocks(Family family) const;
+  const AddressBlocks& owned_blocks(Family family) const;
+  // Which /16 have any address of a block of some VPC.
+  const AddressBlocks& inside_blocks(Family family) const;
   // True if two interfaces (of different VPCs) share an address, so that owner_of(address) cannot
   // tell: bump-in-the-wire devices and replay refuse such a policy.
   bool has_shared_addresses() const;

@@ -225,6 +225,9 @@ Status Changer::change_vpcs() {
   }
   for (const auto& vpc : change_.vpcs) {
     if (vpc.next == nullptr) continue;
+    for (const Cidr& cidr : vpc.next->cidrs) {
+      (cidr.family() == Family::Ipv4 ? tables_->inside_v4 : tables_->inside_v6).add(cidr);
+    }
     if (const Status status = check_vpc(*vpc.next); !status) return status;
   }
   return Ok();

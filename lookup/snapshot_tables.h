@@ -14,6 +14,7 @@
 
 #include "base/cidr.h"
 #include "base/ids.h"
+#include "lookup/address_blocks.h"
 #include "lookup/address_classes.h"
 #include "lookup/group_sets.h"
 #include "lookup/group_table.h"
@@ -92,8 +93,10 @@ struct SnapshotTables {
   Rows<GroupTable> groups;         // by GroupIndex
   PersistentArray<RuleRow> rules;  // by RuleIndex
   AddressClasses classes;
-  Rows<SubnetRow> subnets;    // by SubnetIndex
-  Rows<VpcRow> vpcs;          // by VpcIndex
+  Rows<SubnetRow> subnets;  // by SubnetIndex
+  Rows<VpcRow> vpcs;        // by VpcIndex
+  AddressBlocks inside_v4;  // of all VPCs
+  AddressBlocks inside_v6;
   Rows<NetworkAcl> acls;      // by AclIndex
   std::size_t rows_size = 0;  // of what groups, subnets, vpcs and acls point to
 
@@ -101,7 +104,8 @@ struct SnapshotTables {
   std::size_t size() const {
     return sizeof *this + interfaces.memory_size() + policies.size() + groups.memory_size() +
            rules.memory_size() + classes.v4.size() + classes.v6.size() + subnets.memory_size() +
-           vpcs.memory_size() + acls.memory_size() + rows_size;
+           vpcs.memory_size() + inside_v4.size() + inside_v6.size() + acls.memory_size() +
+           rows_size;
   }
 };
 

@@ -17,7 +17,7 @@ SnapshotInput random_policy(std::mt19937_64& draw, Generation generation) {
   SnapshotInput policy;
   policy.generation = generation;
   for (std::uint32_t vpc = 0; vpc < 2; ++vpc) {
-    policy.vpcs.push_back({VpcIndex(vpc), {*Cidr::parse("0.0.0.0/0"), *Cidr::parse("::/0")}, {}});
+    policy.vpcs.push_back({VpcIndex(vpc), {*Cidr::parse("10.0.0.0/8"), *Cidr::parse("::/0")}, {}});
     SubnetInput subnet;
     subnet.index = SubnetIndex(vpc);
     subnet.vpc = VpcIndex(vpc);
@@ -74,6 +74,9 @@ TEST(AddressBook, remembers_what_the_policy_says_and_forgets_it_with_the_policy)
           << address.to_string();
       ASSERT_EQ(book->owner_of(address), policy.find_interface(policy.owner_of(address)))
           << address.to_string();
+      const bool is_inside = policy.vpc_contains(VpcIndex(0), address) ||
+                             policy.vpc_contains(VpcIndex(1), address);
+      ASSERT_TRUE(book->may_be_inside(address) || !is_inside) << address.to_string();
     }
     book->open(nullptr);
   }

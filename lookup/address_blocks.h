@@ -1,9 +1,9 @@
 #pragma once
 
-// Can this address belong to an interface at all? One bit for each /16, so that the many addresses
-// of the world outside, of which no interface has any near, are told by one load.
+// Can this address be one of ours at all? One bit for each /16 that has any address of a set of
+// prefixes, so that the many hosts of the world outside are told by one load.
 //
-// Bits are only ever set: where an interface is gone its bit stays, which costs time and changes no
+// Bits are only ever set: where a prefix is gone its bit stays, which costs time and changes no
 // answer. A copy is a pointer; setting a bit of a copy that others hold too copies 8 KiB.
 //
 // Threads: as PersistentArray.
@@ -18,17 +18,17 @@
 
 namespace sluice {
 
-class OwnedBlocks {
+class AddressBlocks {
  public:
-  // False: no owned prefix that was ever added covers the address.
+  // False: no prefix that was ever added covers the address.
   bool may_hold(const IpAddr& address) const {
     const unsigned block = block_of(address);
     return bits_ != nullptr && ((*bits_)[block / 64] >> block % 64 & 1) != 0;
   }
   // Of the one family that this copy is for.
-  void add(const Cidr& owned) {
-    const unsigned first = block_of(owned.address());
-    const unsigned last = first | (owned.length() < kBits ? 0xffffu >> owned.length() : 0);
+  void add(const Cidr& prefix) {
+    const unsigned first = block_of(prefix.address());
+    const unsigned last = first | (prefix.length() < kBits ? 0xffffu >> prefix.length() : 0);
     for (unsigned block = first; block <= last; ++block) set(block);
   }
   std::size_t size() const { return bits_ == nullptr ? 0 : sizeof *bits_; }

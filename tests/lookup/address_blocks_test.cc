@@ -1,4 +1,4 @@
-#include "lookup/owned_blocks.h"
+#include "lookup/address_blocks.h"
 
 #include <gtest/gtest.h>
 
@@ -13,18 +13,18 @@ IpAddr random_address(std::mt19937_64& draw, Family family) {
                                 : IpAddr::v6(draw(), draw());
 }
 
-TEST(OwnedBlocks, hold_nothing_at_first) {
-  EXPECT_FALSE(OwnedBlocks().may_hold(*IpAddr::parse("0.0.0.0")));
-  EXPECT_FALSE(OwnedBlocks().may_hold(*IpAddr::parse("::")));
-  EXPECT_EQ(OwnedBlocks().size(), 0u);
+TEST(AddressBlocks, hold_nothing_at_first) {
+  EXPECT_FALSE(AddressBlocks().may_hold(*IpAddr::parse("0.0.0.0")));
+  EXPECT_FALSE(AddressBlocks().may_hold(*IpAddr::parse("::")));
+  EXPECT_EQ(AddressBlocks().size(), 0u);
 }
 
 // The twin is a list. No address of a prefix that was added may ever be denied; one whose /16 has
 // none must be.
-TEST(OwnedBlocks, deny_no_address_that_was_added_and_each_of_other_blocks) {
+TEST(AddressBlocks, deny_no_address_that_was_added_and_each_of_other_blocks) {
   std::mt19937_64 draw(3);
   for (const Family family : {Family::Ipv4, Family::Ipv6}) {
-    OwnedBlocks blocks;
+    AddressBlocks blocks;
     std::vector<Cidr> added;
     for (int round = 0; round < 300; ++round) {
       const unsigned bits = address_bits(family);
@@ -46,10 +46,10 @@ TEST(OwnedBlocks, deny_no_address_that_was_added_and_each_of_other_blocks) {
   }
 }
 
-TEST(OwnedBlocks, leave_copies_as_they_were) {
-  OwnedBlocks first;
+TEST(AddressBlocks, leave_copies_as_they_were) {
+  AddressBlocks first;
   first.add(*Cidr::parse("10.0.0.1/32"));
-  OwnedBlocks second = first;
+  AddressBlocks second = first;
   second.add(*Cidr::parse("192.0.2.0/24"));
   EXPECT_FALSE(first.may_hold(*IpAddr::parse("192.0.2.1")));
   EXPECT_TRUE(second.may_hold(*IpAddr::parse("192.0.2.1")));
