@@ -74,8 +74,8 @@ TEST(AddressBook, remembers_what_the_policy_says_and_forgets_it_with_the_policy)
           << address.to_string();
       ASSERT_EQ(book->owner_of(address), policy.find_interface(policy.owner_of(address)))
           << address.to_string();
-      const bool is_inside = policy.vpc_contains(VpcIndex(0), address) ||
-                             policy.vpc_contains(VpcIndex(1), address);
+      const bool is_inside =
+          policy.vpc_contains(VpcIndex(0), address) || policy.vpc_contains(VpcIndex(1), address);
       ASSERT_TRUE(book->may_be_inside(address) || !is_inside) << address.to_string();
     }
     book->open(nullptr);
