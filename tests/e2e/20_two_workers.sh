@@ -12,4 +12,6 @@ fi
 begin 0,1
 up "$(traffic_rules)"
 traffic_cases
+check "both workers had packets and own flows" bash -c "'$sluicectl' -s '$socket' -j worker list |
+  python3 '$e2e_dir/e2e_tool.py' all-work"
 finish

@@ -14,6 +14,15 @@ well_formed() {
     "$run/flow.log"
 }
 
+# What the counters of b said before the appliance ended is what its records add up to, packet by
+# packet, both ways.
+adds_up() {
+  local logged
+  logged=$(e2e_tool log-accepted "$run/flow.log" eni-b "$b4,$b6")
+  echo "counted: $counted, logged: $logged (packets in and out)"
+  [[ $counted == "$logged" && $counted =~ ^[1-9][0-9]*\ [1-9][0-9]*$ ]]
+}
+
 begin
 up "$(rule_tcp 80 0.0.0.0/0)" "file:$run/flow.log"
 mkdir -p "$run/www"
@@ -24,12 +33,15 @@ refute "and one is refused for it" tcp_opens a "$b4" 81
 check "flow list shows the connection" says "$b4" ctl flow list
 check "the sum law of the log reads zero" bash -c "'$sluicectl' -s '$socket' -j stats |
   python3 '$e2e_dir/e2e_tool.py' sum-law"
+sleep 1
+counted=$(ctl -j interface list | e2e_tool accepted eni-b)
 stop_appliance
 check "the log is there when the appliance has ended" test -s "$run/flow.log"
 check "every record has the fields of the default format" well_formed
 check "the connection is in it, leaving a" log_has " eni-a $a4 $b4 [0-9]+ 80 6 .* ACCEPT OK"
 check "and entering b" log_has " eni-b $a4 $b4 [0-9]+ 80 6 .* ACCEPT OK"
 check "and its replies" log_has " eni-b $b4 $a4 80 [0-9]+ 6 .* ACCEPT OK"
+check "the records of b add up to its counters" adds_up
 check "the refused one is in it" log_has " eni-b $a4 $b4 [0-9]+ 81 6 .* REJECT OK"
 
 # The same again with the log on a file system of 16 kB that is full already, mounted where only

@@ -8,6 +8,9 @@
   e2e_tool.py books                received + generated = sent + dropped + consumed + held
   e2e_tool.py sum-law              logged + live + lost + not logged = judged
   e2e_tool.py log-lost             true when the log has counted losses
+  e2e_tool.py all-work             every worker had packets and flows, out of `worker list -j`
+  e2e_tool.py accepted ENI         packets that passed in and out, out of `interface list -j`
+  e2e_tool.py log-accepted FILE ENI ADDRESS   the same, summed up from the records of a flow log
   e2e_tool.py iperf FILE SECONDS   a transfer that lasted so long and moved data in every second
   e2e_tool.py rpc-error SOCKET METHOD CODE
   e2e_tool.py rpc-garbage SOCKET CODE
@@ -67,6 +70,35 @@ def log_lost():
     return log["records_lost_sink"] > 0 and log["packets_lost"] > 0 and log["unaccounted"] == 0
 
 
+def all_work():
+    workers = [json.loads(line) for line in sys.stdin]
+    for worker in workers:
+        print(worker)
+    return len(workers) > 1 and all(worker["rx_packets"] > 0 and worker["flows"] > 0
+                                    for worker in workers)
+
+
+def accepted(interface):
+    for line in sys.stdin:
+        row = json.loads(line)
+        if row["interface"] == interface:
+            print(row["ingress"]["accepted_packets"], row["egress"]["accepted_packets"])
+            return True
+    return False
+
+
+def log_accepted(path, interface, addresses):
+    own = addresses.split(",")
+    sums = {"ingress": 0, "egress": 0}
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            field = line.split()
+            if field[2] == interface and field[12] == "ACCEPT":
+                sums["ingress" if field[4] in own else "egress"] += int(field[8])
+    print(sums["ingress"], sums["egress"])
+    return True
+
+
 def iperf(path, seconds):
     with open(path, encoding="utf-8") as file:
         report = json.load(file)
@@ -124,8 +156,8 @@ def hello(path):
 
 
 COMMANDS = {
-    "books": books, "drops": drops, "drops-but": drops_but, "generation": generation,
-    "hello": hello, "iperf": iperf, "log-lost": log_lost, "reasons": reasons,
+    "accepted": accepted, "all-work": all_work, "books": books, "drops": drops, "drops-but": drops_but, "generation": generation,
+    "hello": hello, "iperf": iperf, "log-accepted": log_accepted, "log-lost": log_lost, "reasons": reasons,
     "rpc-error": rpc_error, "rpc-garbage": rpc_garbage, "rpc-too-long": rpc_too_long,
     "sum-law": sum_law,
 }
