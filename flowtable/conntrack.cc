@@ -50,6 +50,17 @@ TrackOutcome ignore() {
   return outcome;
 }
 
+TrackOutcome reopen() {
+  TrackOutcome outcome;
+  outcome.reopen = true;
+  return outcome;
+}
+
+// Picked up in its middle, and nobody has confirmed that there is such a connection.
+bool is_guess(const FlowState& state) {
+  return state.has(FlowState::kMidStream) && !state.has(FlowState::kReplySeen);
+}
+
 // Does what the table says about an event that counts.
 TrackOutcome take_step(FlowState& state, const TrackedPacket& packet, TcpEvent event) {
   const TcpSide side = is_original(state, packet) ? TcpSide::Original : TcpSide::Reply;
@@ -60,13 +71,9 @@ TrackOutcome take_step(FlowState& state, const TrackedPacket& packet, TcpEvent e
     return refuse(over ? DropReason::Closed : DropReason::OutOfWindow);
   }
   TrackOutcome outcome;
-  if (step == TcpStep::Reopen) {
-    outcome.reopen = true;
-    return outcome;
-  }
+  if (step == TcpStep::Reopen) return reopen();
   if (step == TcpStep::Stay) return outcome;
-  const bool unheard = state.has(FlowState::kMidStream) && !state.has(FlowState::kReplySeen);
-  if (unheard && event != TcpEvent::Rst) return outcome;
+  if (is_guess(state) && event != TcpEvent::Rst) return outcome;
   set_phase(state, phase_after(step));
   // Of the phases that the table leads to, only Established is not shorter than what was before.
   outcome.rearm = step != TcpStep::ToEstablished && step != TcpStep::ToSynReceived;
@@ -94,8 +101,8 @@ TrackOutcome track_reset(FlowState& state, const TrackedPacket& packet) {
 }
 
 bool is_open(FlowPhase phase) {
-  return phase == FlowPhase::Established || phase == FlowPhase::FinWait ||
-         phase == FlowPhase::Closing;
+  return phase == FlowPhase::SynReceived || phase == FlowPhase::Established ||
+         phase == FlowPhase::FinWait || phase == FlowPhase::Closing;
 }
 
 // The peer answers a SYN within an open connection as if it knew of none (RFC 5961, section 4: else
@@ -127,15 +134,22 @@ TrackOutcome track_syn(FlowState& state, const TrackedPacket& packet) {
   if (phase == FlowPhase::SynSent && !is_original(state, packet)) {
     if (!answer_windows(state, packet)) return ignore();
     state.bits |= FlowState::kReplySeen;
+    // A SYN that acknowledges nothing anybody may have sent: its numbers are a guess.
+    if (!acks) state.bits |= FlowState::kMidStream;
     return take_step(state, packet, event);
   }
   if (phase == FlowPhase::SynSent && !acks) {
     restart_windows(state, packet);
     return take_step(state, packet, event);
   }
-  if (phase == FlowPhase::SynReceived && fit_of(state, packet) != SegmentFit::Outside) {
-    advance_windows(state, packet);
-    return take_step(state, packet, event);
+  if (phase == FlowPhase::SynReceived) {
+    if (is_guess(state) && !acks && is_original(state, packet)) return reopen();
+    if (fit_of(state, packet) != SegmentFit::Outside) {
+      advance_windows(state, packet);
+      return take_step(state, packet, event);
+    }
+    const bool was_guess = state.has(FlowState::kMidStream) && !is_original(state, packet);
+    if (was_guess && answer_again(state, packet)) return TrackOutcome();
   }
   if (replaces_connection(state, packet)) return replace_connection(state, packet);
   if (is_open(phase) && !acks && is_original(state, packet)) {
@@ -253,7 +267,7 @@ void begin_flow(FlowState& state, const TrackedPacket& packet) {
     return;
   }
   const bool syn = has_flag(packet, TcpFlags::kSyn);
-  if (!syn) state.bits |= FlowState::kMidStream;
+  if (!syn || packet.is_cut) state.bits |= FlowState::kMidStream;
   set_phase(state, syn ? FlowPhase::SynSent : FlowPhase::SynReceived);
   begin_windows(state, packet);
 }

@@ -39,8 +39,13 @@ std::uint32_t segment_end(const TrackedPacket& packet);
 void begin_windows(FlowState& state, const TrackedPacket& packet);
 
 // The other side's SYN or SYN-ACK. False, and nothing changes, if it acknowledges something else
-// than our SYN: an answer to an older connection.
+// than our SYN: an answer to an older connection. Where SYNs of several numbers were sent it may
+// answer the first or the last.
 bool answer_windows(FlowState& state, const TrackedPacket& packet);
+
+// A SYN-ACK with other numbers than those that the other side is taken to have, though it answers
+// our SYN: only the peer knows that one. False, and nothing changes, if it does not answer it.
+bool answer_again(FlowState& state, const TrackedPacket& packet);
 
 // A SYN-ACK by which a new connection takes the place of an old one with the same addresses and
 // ports. Both begin where it says; how far the windows scale was said too early to be known.

@@ -59,6 +59,22 @@ TEST(Fragments, without_a_first_pass_no_acl_though_an_entry_without_ports_allows
   EXPECT_EQ(scene.outcome(1).reason, DropReason::FragmentTimeout);
 }
 
+// How much came with it nobody knows: the answer tells.
+TEST(Fragments, of_a_syn_with_data_begin_a_connection_that_is_answered) {  // CT-22
+  Scene scene(Wiring::Replay);
+  scene.policy.tracking.mode = TcpMode::Strict;
+  scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+  scene.publish();
+  const Packet to_web = Packet().ip(kClient, kWeb4), from_web = Packet().ip(kWeb4, kClient);
+  const Packet syn = Packet(to_web).tcp(5'000, 443, kSyn).numbers(100, 0).payload(200).id(1);
+  EXPECT_TRUE(scene.send(Packet(syn).fragment(0, 120, true)).passed());
+  EXPECT_TRUE(scene.send(Packet(syn).fragment(120, 100, false)).passed());
+  EXPECT_TRUE(scene.send(Packet(from_web).tcp(443, 5'000, kSynAck).numbers(900, 301)).passed());
+  EXPECT_TRUE(scene.send(Packet(to_web).tcp(5'000, 443, kAck).numbers(301, 901)).passed());
+  EXPECT_EQ(scene.flows()[0].phase, FlowPhase::Established);
+  EXPECT_TRUE(scene.send(Packet(from_web).tcp(443, 5'000, kFinAck).numbers(901, 301)).passed());
+}
+
 TEST(Fragments, before_their_first_are_held_and_then_judged) {  // CT-22
   FragmentScene scene;
   const Packet whole = datagram(53, 1);
