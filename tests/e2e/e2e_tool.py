@@ -156,8 +156,9 @@ def hello(path):
 
 
 COMMANDS = {
-    "accepted": accepted, "all-work": all_work, "books": books, "drops": drops, "drops-but": drops_but, "generation": generation,
-    "hello": hello, "iperf": iperf, "log-accepted": log_accepted, "log-lost": log_lost, "reasons": reasons,
+    "accepted": accepted, "all-work": all_work, "books": books, "drops": drops,
+    "drops-but": drops_but, "generation": generation, "hello": hello, "iperf": iperf,
+    "log-accepted": log_accepted, "log-lost": log_lost, "reasons": reasons,
     "rpc-error": rpc_error, "rpc-garbage": rpc_garbage, "rpc-too-long": rpc_too_long,
     "sum-law": sum_law,
 }
