@@ -164,9 +164,9 @@ TrackOutcome track_syn(FlowState& state, const TrackedPacket& packet) {
 // nothing beyond it (FL-12). Only a FIN that comes again begins the wait anew (RFC 9293, 3.10.7.4).
 TrackOutcome track_after_close(FlowState& state, const TrackedPacket& packet) {
   const auto own = static_cast<std::size_t>(packet.direction);
-  if (sequence_before(state.sequence_end[own], segment_end(packet))) {
-    return refuse(DropReason::Closed);
-  }
+  // A segment that was cut holds a byte at least.
+  const std::uint32_t end = segment_end(packet) + (packet.is_cut ? 1 : 0);
+  if (sequence_before(state.sequence_end[own], end)) return refuse(DropReason::Closed);
   TrackOutcome outcome;
   outcome.refreshes = has_flag(packet, TcpFlags::kFin);
   return outcome;
@@ -198,7 +198,8 @@ TrackOutcome track_segment(FlowState& state, const TrackedPacket& packet, bool s
   // While one side alone talks, the state still holds what its SYN said (CT-30).
   if (phase != FlowPhase::SynSent) advance_windows(state, packet);
   TcpEvent event = TcpEvent::Ack;
-  if (fin) {
+  // Before the answer anybody may have sent it: nothing tells yet which numbers are right.
+  if (fin && phase != FlowPhase::SynSent) {
     event = state.has(fin_bit(packet.direction)) ? TcpEvent::FinAgain : TcpEvent::Fin;
     state.bits |= fin_bit(packet.direction);
   }

@@ -75,6 +75,28 @@ TEST(Fragments, of_a_syn_with_data_begin_a_connection_that_is_answered) {  // CT
   EXPECT_TRUE(scene.send(Packet(from_web).tcp(443, 5'000, kFinAck).numbers(901, 301)).passed());
 }
 
+// FL-12: in pieces no less than as a whole.
+TEST(Fragments, of_data_behind_the_end_of_its_connection_are_late) {
+  Scene scene(Wiring::Replay);
+  scene.allow_in(0, kTcp, 443, 443, "198.51.100.0/24");
+  scene.publish();
+  const auto to_web = [](std::uint8_t flags, std::uint32_t sequence, std::uint32_t ack) {
+    return Packet().ip(kClient, kWeb4).tcp(5'000, 443, flags).numbers(sequence, ack);
+  };
+  const auto from_web = [](std::uint8_t flags, std::uint32_t sequence, std::uint32_t ack) {
+    return Packet().ip(kWeb4, kClient).tcp(443, 5'000, flags).numbers(sequence, ack);
+  };
+  for (const Packet& packet :
+       {to_web(kSyn, 100, 0), from_web(kSynAck, 900, 101), to_web(kAck, 101, 901),
+        to_web(kFinAck, 101, 901), from_web(kFinAck, 901, 102), to_web(kAck, 102, 902)}) {
+    EXPECT_TRUE(scene.send(packet).passed());
+  }
+  const Packet late = to_web(kAck, 102, 902).payload(100).id(7);
+  EXPECT_EQ(scene.send(late).reason, DropReason::Closed);
+  EXPECT_EQ(scene.send(Packet(late).fragment(0, 80, true)).reason, DropReason::Closed);
+  EXPECT_EQ(scene.send(Packet(late).fragment(80, 40, false)).reason, DropReason::FragmentRefused);
+}
+
 TEST(Fragments, before_their_first_are_held_and_then_judged) {  // CT-22
   FragmentScene scene;
   const Packet whole = datagram(53, 1);
