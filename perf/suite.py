@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True
 import machine  # noqa: E402
 import micro  # noqa: E402
 import report  # noqa: E402
-from end_to_end import scale, throughput  # noqa: E402
+from end_to_end import logs, scale, throughput  # noqa: E402
 
 # Nothing new is begun after this, so that --quick ends within two minutes.
 QUICK_LAST_BEGIN_S = 95
@@ -23,7 +23,6 @@ NOT_RUN = [
     "OVS-DPDK with ct(commit) beside the same flows",
     "VPP in the same run: its figures are those of the reference machine",
     "new connections per second",
-    "flow logs on beside flow logs off",
     "memory per tracked connection",
 ]
 
@@ -71,7 +70,10 @@ def choose_cores():
 
 
 def measurer(case):
-    return scale if isinstance(case, scale.Case) else throughput
+    for module in (logs, scale):
+        if isinstance(case, module.Case):
+            return module
+    return throughput
 
 
 class Run:
@@ -144,7 +146,7 @@ def print_result(rows, facts, not_run):
 
 def main():
     parser, options = arguments()
-    benches, cases = micro.benches(), [*throughput.cases(), *scale.cases()]
+    benches, cases = micro.benches(), [*throughput.cases(), *logs.cases(), *scale.cases()]
     if options.list:
         for entry in [*benches, *cases]:
             print("\n".join(names_of(entry)))

@@ -39,15 +39,16 @@ class Rpc:
 
 
 class Appliance:
-    """No flow logs: what they cost shows only over their interval of a minute."""
+    """Without flow logs unless they are asked for: what they cost shows over a minute only."""
 
     name = "sluice"
 
-    def __init__(self, plan, capture, block_sizes, rule_count):
+    def __init__(self, plan, capture, block_sizes, rule_count, is_logged=False):
         self.plan = plan
         self.capture = capture
         self.block_sizes = block_sizes
         self.rule_count = rule_count
+        self.is_logged = is_logged
         self.child = None
         self.rpc = None
 
@@ -119,7 +120,10 @@ directory = "{plan.directory}/state"
             self.apply(established_flows.stage_policy(block + 1))
             self.child.wait_for(lambda: self.live_flows() == expected,
                                 f"{expected} live flows", 30)
-        self.apply(established_flows.measured_policy(self.rule_count))
+        policy = established_flows.measured_policy(self.rule_count)
+        if self.is_logged:
+            policy += established_flows.flow_log(self.plan.directory / "flow.log")
+        self.apply(policy)
         time.sleep(0.2)
 
     def live_flows(self):

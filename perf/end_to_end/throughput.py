@@ -98,7 +98,8 @@ def appliance_obstacle(build):
     return ""
 
 
-def _turn(side, window_s, count, limit_s):
+def take_turn(side, window_s, count, limit_s):
+    """The rates of one side, started afresh; Failed where they are worth nothing."""
     try:
         side.start()
         rates = window.measure(side, window_s, count, limit_s)
@@ -124,10 +125,10 @@ def measure(plan, case, quick):
         sizes = established_flows.write_capture(capture, case.flow_count)
         ours, peers = [], []
         for _ in range(rounds):
-            ours.append(_turn(Appliance(plan, capture, sizes, case.rule_count), window_s, count,
-                              limit_s))
-            peers.append(_turn(testpmd.Testpmd(plan, capture, case.flow_count + _SPARE_BUFFERS),
-                               window_s, count, limit_s))
+            mine = Appliance(plan, capture, sizes, case.rule_count)
+            ours.append(take_turn(mine, window_s, count, limit_s))
+            peer = testpmd.Testpmd(plan, capture, case.flow_count + _SPARE_BUFFERS)
+            peers.append(take_turn(peer, window_s, count, limit_s))
     except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
         # A program that died in the middle also shows as a broken pipe or half an answer.
         for row in rows:

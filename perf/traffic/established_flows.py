@@ -111,6 +111,18 @@ ingress = [
 {interfaces}"""
 
 
+def flow_log(path):
+    """The table of a log of every interface, to be added to a policy."""
+    return f"""
+[[flow_log]]
+id = "fl-perf"
+resource = "vpc-perf"
+traffic = "all"
+interval = 60
+destination = "file:{path}"
+"""
+
+
 def stage_policy(admitted_blocks):
     """Admits the flows of the first blocks, for the warm-up."""
     return _policy([f'{{ protocol = "-1", source = "20.{block}.0.0/16" }}'
