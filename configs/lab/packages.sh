@@ -8,7 +8,8 @@ declare -A package_groups=(
            libbenchmark-dev python3"
   [run]="iproute2 procps util-linux iputils-ping curl netcat-openbsd nginx-light redis-server
          redis-tools openssh-server openssh-client"
-  [test]="clang-14 libclang-rt-14-dev llvm-14 clang-format-14 iperf3"
+  [test]="clang-14 libclang-rt-14-dev llvm-14 clang-format-14 iperf3 nftables nmap
+          thc-ipv6"
   [perf]="dpdk-dev"
 )
 
