@@ -81,8 +81,8 @@ def is_old_segment(d):
 
 def is_over_window(d):
     """The generator fills windows and is careful not to exceed them there."""
-    return ("full window" not in d.kind and not d.passes and d.strict and d.is_tcp() and d.word == "out-of-window"
-            and 0 <= d.story.gap(d.direction, d.segment) < OLD)
+    return ("full window" not in d.kind and not d.passes and d.strict and d.is_tcp()
+            and d.word == "out-of-window" and 0 <= d.story.gap(d.direction, d.segment) < OLD)
 
 
 def is_late_acknowledgment(d):
