@@ -3,6 +3,7 @@
 // IP and MAC addresses in host order. Parsed from and printed as people write them.
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -92,6 +93,18 @@ struct MacAddr {
     return true;
   }
   constexpr auto operator<=>(const MacAddr&) const = default;
+  // In words: the library's comparison of six bytes is a call.
+  constexpr bool operator==(const MacAddr& other) const {
+    return ((first_four() ^ other.first_four()) | (last_two() ^ other.last_two())) == 0;
+  }
+
+ private:
+  constexpr std::uint32_t first_four() const {
+    return std::bit_cast<std::uint32_t>(std::array{bytes[0], bytes[1], bytes[2], bytes[3]});
+  }
+  constexpr std::uint32_t last_two() const {
+    return std::bit_cast<std::uint16_t>(std::array{bytes[4], bytes[5]});
+  }
 };
 static_assert(sizeof(MacAddr) == 6);
 

@@ -41,6 +41,7 @@ using GroupIndex = Id<struct GroupTag>;             // a security group
 using RuleIndex = Id<struct RuleTag>;               // a security-group rule (one sgr- id)
 using AclIndex = Id<struct AclTag>;                 // a network ACL; none = the VPC's default ACL
 using PrefixListIndex = Id<struct PrefixListTag>;   // a prefix list
+using SignatureIndex = Id<struct SignatureTag>;     // a signature of a policy
 using NicIndex = Id<struct NicTag, std::uint16_t>;  // a device of the appliance, from 0
 using WorkerIndex = Id<struct WorkerTag, std::uint16_t>;  // a polling worker, from 0
 

@@ -11,7 +11,7 @@ namespace sluice {
 class Tally {
  public:
   // Writer only.
-  void add(std::uint64_t amount) {
+  [[gnu::always_inline]] void add(std::uint64_t amount) {
     value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
   // Writer only. For levels: at most what was added before.

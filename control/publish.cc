@@ -1,6 +1,7 @@
 #include "control/publish.h"
 
 #include <algorithm>
+#include <limits>
 #include <unordered_map>
 #include <utility>
 
@@ -16,7 +17,8 @@ namespace sluice {
 struct Publisher::Candidate {
   std::shared_ptr<ActivePolicy> next;
   std::vector<Finding> findings;
-  bool is_broken = false;  // the document itself is at fault
+  bool is_broken = false;      // the document itself is at fault
+  ListVersions list_versions;  // where no policy is in force: what is known of its lists
 };
 
 namespace {
@@ -26,8 +28,13 @@ std::uint64_t unix_now_s() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
 }
 
-// More edits than these are written into the document.
+// More edits than these, or of more bytes, are written into the document.
 constexpr std::size_t kEditsKeptMax = 4'096;
+constexpr std::size_t kEditsSizeMax = 64u << 20;
+
+ListStamp stamp_of(const KeptPolicy& kept) {
+  return {kept.generation, kept.applied_unix_s, kept.author_uid, kept.comment};
+}
 
 std::optional<Error> check_expected(std::optional<Generation> expected, Generation current) {
   if (!expected || *expected == current) return std::nullopt;
@@ -35,6 +42,15 @@ std::optional<Error> check_expected(std::optional<Generation> expected, Generati
                "generation " + std::to_string(current.value()) + " is in force, not " +
                    std::to_string(expected->value()) +
                    ": somebody else applied a policy in between",
+               ""};
+}
+
+// Numbers are never used twice, so there is an end to them.
+std::optional<Error> check_next(Generation current) {
+  if (current.next().value() != std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  return Error{ErrorKind::LimitExceeded, "limit-generations",
+               "generation " + std::to_string(current.value()) +
+                   " is in force, the last of its kind: an empty [state] directory begins at 1",
                ""};
 }
 
@@ -50,6 +66,7 @@ Publisher::Publisher(Engine& engine, Registry& registry, PublishOptions options)
     : engine_(engine),
       registry_(registry),
       options_(std::move(options)),
+      tools_(options_.workers, options_.pattern_directory),
       state_(options_.state_directory) {}
 
 ApplyOutcome Publisher::apply(ApplyRequest request) {
@@ -57,9 +74,15 @@ ApplyOutcome Publisher::apply(ApplyRequest request) {
   outcome.former = generation();
   outcome.generation = generation();
   outcome.error = check_expected(request.expected, generation());
+  if (!outcome.error) outcome.error = check_next(generation());
   if (outcome.error) return outcome;
-  KeptPolicy kept{generation().next(),        std::move(request.file), std::move(request.document),
-                  std::move(request.comment), request.author_uid,      unix_now_s()};
+  KeptPolicy kept{generation().next(),
+                  std::move(request.file),
+                  std::move(request.document),
+                  std::move(request.comment),
+                  request.author_uid,
+                  unix_now_s(),
+                  {}};
   Candidate candidate;
   outcome.error = prepare(std::move(kept), request.existing, candidate);
   outcome.findings = std::move(candidate.findings);
@@ -77,6 +100,13 @@ ApplyOutcome Publisher::restore() {
   }
   if (!kept->has_value()) return outcome;
   Candidate candidate;
+  if (!(*kept)->list_versions.empty()) {
+    Result<ListVersions> known = ListVersions::from_text((*kept)->list_versions);
+    if (known)
+      candidate.list_versions = *std::move(known);
+    else
+      outcome.warnings.push_back(known.error().sentence + "; they begin anew");
+  }
   outcome.error = prepare(std::move(**kept), ExistingMode::Keep, candidate);
   outcome.findings = std::move(candidate.findings);
   if (outcome.error) {
@@ -108,11 +138,15 @@ std::optional<Error> Publisher::restore_edits(Candidate& candidate) {
     std::optional<Error> error = stage(request, staged, outcome);
     if (!error) {
       staged.compile(ExistingMode::Keep, edits.generation);
+      error = equip(staged);
+    }
+    if (!error) {
       auto snapshot =
           change_snapshot(*next.snapshot, staged.change(edits.generation), options_.policy_memory);
       if (snapshot) {
         next.snapshot = *std::move(snapshot);
-        staged.commit(next.policy, next.input);
+        commit(staged, next,
+               {edits.generation, edits.applied_unix_s, edits.author_uid, edits.comment});
       } else {
         error = with_setting(snapshot.error());
       }
@@ -122,14 +156,27 @@ std::optional<Error> Publisher::restore_edits(Candidate& candidate) {
                          " of the kept policy, nothing of which is enforced";
       return error;
     }
-    next.kept.generation = edits.generation;
-    next.input.generation = edits.generation;
-    next.kept.comment = edits.comment;
-    next.kept.author_uid = edits.author_uid;
-    next.kept.applied_unix_s = edits.applied_unix_s;
-    ++next.edit_count;
+    next.edits_size += edits.edits.size();
   }
   return std::nullopt;
+}
+
+// The edits become part of the policy that they are of, whose snapshot has them already.
+void Publisher::commit(StagedEdits& staged, ActivePolicy& active, const ListStamp& stamp) {
+  std::vector<ListChange> changes = staged.list_changes();
+  staged.commit(active.policy, active.input);
+  const auto shared = std::make_shared<const ListStamp>(stamp);
+  for (ListChange& change : changes) {
+    const std::size_t place = staged.places().prefix_list(change.list).value();
+    const std::size_t entry_count = active.policy.prefix_lists[place].entries.size();
+    active.list_versions.record(std::move(change), entry_count, shared);
+  }
+  active.input.generation = stamp.generation;
+  active.kept.generation = stamp.generation;
+  active.kept.applied_unix_s = stamp.applied_unix_s;
+  active.kept.author_uid = stamp.author_uid;
+  active.kept.comment = stamp.comment;
+  ++active.edit_count;
 }
 
 std::optional<Error> Publisher::stage(const EditRequest& request, StagedEdits& staged,
@@ -164,49 +211,57 @@ ApplyOutcome Publisher::edit(EditRequest request) {
     return outcome;
   }
   outcome.error = check_expected(request.expected, generation());
+  if (!outcome.error) outcome.error = check_next(generation());
   if (outcome.error) return outcome;
   StagedEdits staged(active_->policy, active_->input, *active_->snapshot, *places_, registry_);
   outcome.error = stage(request, staged, outcome);
   if (outcome.error) return outcome;
-  outcome.error = enforce_edits(staged, generation().next(), request.existing);
+  const ListStamp stamp{generation().next(), unix_now_s(), request.author_uid, request.comment};
+  outcome.error = enforce_edits(staged, stamp, request.existing);
   outcome.generation = generation();
   if (outcome.generation != outcome.former) keep_edits(std::move(request), outcome);
   return outcome;
 }
 
-std::optional<Error> Publisher::enforce_edits(StagedEdits& staged, Generation generation,
+std::optional<Error> Publisher::enforce_edits(StagedEdits& staged, const ListStamp& stamp,
                                               ExistingMode mode) {
   RegistryMark numbers(registry_);
-  staged.compile(mode, generation);
+  staged.compile(mode, stamp.generation);
+  if (std::optional<Error> error = equip(staged)) return error;
   Result<std::shared_ptr<const PolicySnapshot>> snapshot =
-      change_snapshot(*active_->snapshot, staged.change(generation), options_.policy_memory);
+      change_snapshot(*active_->snapshot, staged.change(stamp.generation), options_.policy_memory);
   if (!snapshot) return with_setting(snapshot.error());
   const Status published = engine_.publish(*snapshot, options_.publish_timeout_ms);
   const bool is_late = !published && published.error().kind == ErrorKind::TimedOut;
   if (!published && !is_late) return published.error();
   numbers.keep();
-  staged.commit(active_->policy, active_->input);
+  commit(staged, *active_, stamp);
   active_->snapshot = *std::move(snapshot);
-  active_->kept.generation = generation;
-  active_->input.generation = generation;
-  ++active_->edit_count;
   if (is_late) return published.error();
   return std::nullopt;
 }
 
+// The first rule that demands an application needs what it is looked for with. The policy's
+// signatures are none, or there would be tools already.
+std::optional<Error> Publisher::equip(StagedEdits& staged) {
+  if (!staged.needs_tools()) return std::nullopt;
+  Result<std::shared_ptr<const L7Tools>> tools = tools_.make({}, registry_);
+  if (!tools) return tools.error();
+  staged.set_tools(*std::move(tools));
+  return std::nullopt;
+}
+
 void Publisher::keep_edits(EditRequest request, ApplyOutcome& outcome) {
-  KeptPolicy& kept = active_->kept;
-  kept.comment = std::move(request.comment);
-  kept.author_uid = request.author_uid;
-  kept.applied_unix_s = unix_now_s();
+  const KeptPolicy& kept = active_->kept;
+  active_->edits_size += request.edits.size();
   const Status status =
-      active_->edit_count > kEditsKeptMax
+      active_->edit_count > kEditsKeptMax || active_->edits_size > kEditsSizeMax
           ? keep_as_document()
           : state_.append(active_->base, {kept.generation, std::move(request.edits), kept.comment,
                                           kept.author_uid, kept.applied_unix_s});
   if (status) return;
   // Later edits cannot stand behind a gap.
-  active_->edit_count = kEditsKeptMax;
+  active_->edit_count = kEditsKeptMax;  // so that the next one writes the document
   outcome.warnings.push_back("enforced, but not kept for the next start: " +
                              status.error().sentence);
 }
@@ -215,10 +270,14 @@ void Publisher::keep_edits(EditRequest request, ApplyOutcome& outcome) {
 Status Publisher::keep_as_document() {
   KeptPolicy& kept = active_->kept;
   kept.document = policy_to_json_text(active_->policy);
-  if (const Status prepared = state_.prepare(kept); !prepared) return prepared;
+  kept.list_versions = active_->list_versions.to_text();
+  const Status prepared = state_.prepare(kept);
+  kept.list_versions.clear();
+  if (!prepared) return prepared;
   if (const Status committed = state_.commit(); !committed) return committed;
   active_->base = kept.generation;
   active_->edit_count = 0;
+  active_->edits_size = 0;
   return Ok();
 }
 
@@ -233,6 +292,9 @@ std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Cand
       active_ ? compile_after(active_->input, mode, *loaded.policy, registry_, kept.generation)
               : compile(*loaded.policy, registry_, kept.generation);
   if (!input) return input.error();
+  Result<std::shared_ptr<const L7Tools>> tools = tools_.of(*loaded.policy, *input, registry_);
+  if (!tools) return tools.error();
+  input->tools = *std::move(tools);
   Result<std::shared_ptr<const PolicySnapshot>> snapshot =
       active_ ? change_snapshot(*active_->snapshot, difference(active_->input, *input),
                                 options_.policy_memory)
@@ -243,10 +305,24 @@ std::optional<Error> Publisher::prepare(KeptPolicy kept, ExistingMode mode, Cand
   }
   numbers.keep();
   const Generation base = kept.generation;
-  candidate.next = std::make_shared<ActivePolicy>(
-      ActivePolicy{std::move(kept), std::move(*loaded.policy), std::move(*input),
-                   std::move(*snapshot), base, 0});
+  candidate.next = std::make_shared<ActivePolicy>(ActivePolicy{std::move(kept),
+                                                               std::move(*loaded.policy),
+                                                               std::move(*input),
+                                                               std::move(*snapshot),
+                                                               base,
+                                                               0,
+                                                               0,
+                                                               {}});
+  record_lists(candidate);
   return std::nullopt;
+}
+
+// What becomes of prefix lists, for the file too.
+void Publisher::record_lists(Candidate& candidate) const {
+  ActivePolicy& next = *candidate.next;
+  next.list_versions = active_ ? active_->list_versions : std::move(candidate.list_versions);
+  next.list_versions.record(active_ ? &active_->policy : nullptr, next.policy, stamp_of(next.kept));
+  if (state_.is_kept()) next.kept.list_versions = next.list_versions.to_text();
 }
 
 std::optional<Error> Publisher::check_capacity(const Policy& policy) const {
@@ -299,7 +375,7 @@ std::optional<Error> Publisher::check_devices(const Policy& policy, const std::s
     std::optional<Error> error;
     if (nic.role == NicRole::Interface) {
       error = check_mac(nic, policy, file);
-    } else if (snapshot.has_shared_addresses()) {
+    } else if (snapshot.may_share_addresses()) {
       error = check_shared_addresses(nic, policy, file);
     }
     if (error) return error;
@@ -313,6 +389,7 @@ std::optional<Error> Publisher::enforce(Candidate& candidate, ApplyOutcome& outc
     const Status prepared = state_.prepare(candidate.next->kept);
     if (!prepared) return prepared.error();
   }
+  candidate.next->kept.list_versions.clear();  // the model has them
   tell(candidate.next->policy);
   const Status published = engine_.publish(candidate.next->snapshot, options_.publish_timeout_ms);
   // After a timeout the policy is in force all the same: it counts, and is kept.
@@ -327,6 +404,9 @@ std::optional<Error> Publisher::enforce(Candidate& candidate, ApplyOutcome& outc
   if (!is_kept_already) {
     const Status committed = state_.commit();
     if (!committed) {
+      // The file is that of a former policy, which no edit may stand behind: the next one writes
+      // the document again.
+      active_->edit_count = kEditsKeptMax;
       outcome.warnings.push_back("enforced, but not kept for the next start: " +
                                  committed.error().sentence);
     }

@@ -22,8 +22,10 @@
 #include "base/limits.h"
 #include "base/result.h"
 #include "control/compile/compiler.h"
+#include "control/compile/layer7_tools.h"
 #include "control/compile/staged_edits.h"
 #include "control/policy/finding.h"
+#include "control/policy/list_versions.h"
 #include "control/policy/policy.h"
 #include "control/policy/policy_places.h"
 #include "control/policy/registry.h"
@@ -42,6 +44,8 @@ struct ActivePolicy {
   std::shared_ptr<const PolicySnapshot> snapshot;
   Generation base;             // of the document
   std::size_t edit_count = 0;  // applied since
+  std::size_t edits_size = 0;  // of them, in bytes as they were sent
+  ListVersions list_versions;  // of its prefix lists
 
   Generation generation() const { return kept.generation; }
 };
@@ -80,6 +84,9 @@ struct PublishOptions {
   std::uint32_t interface_capacity = kInterfacesMax;
   // Of the one in force and of the one that comes after it, each.
   std::size_t policy_memory = kPolicyMemoryDefault;  // bytes that a compiled policy may take
+  // Workers that look at connections, and where compiled patterns are kept (empty: nowhere).
+  std::size_t workers = 1;
+  std::string pattern_directory;
   // Told of every policy just before it is published (flow log plans), and, if publishing failed,
   // of the one that stays in force: an empty one where there is none.
   std::function<void(const Policy&)> on_policy;
@@ -124,15 +131,21 @@ class Publisher {
   std::optional<Error> enforce(Candidate& candidate, ApplyOutcome& outcome, bool is_kept_already);
   std::optional<Error> stage(const EditRequest& request, StagedEdits& staged,
                              ApplyOutcome& outcome) const;
-  std::optional<Error> enforce_edits(StagedEdits& staged, Generation generation, ExistingMode mode);
+  std::optional<Error> enforce_edits(StagedEdits& staged, const ListStamp& stamp,
+                                     ExistingMode mode);
+  static void commit(StagedEdits& staged, ActivePolicy& active, const ListStamp& stamp);
   void keep_edits(EditRequest request, ApplyOutcome& outcome);
+  void record_lists(Candidate& candidate) const;
   Status keep_as_document();
   std::optional<Error> restore_edits(Candidate& candidate);
   void tell(const Policy& policy) const;
 
+  std::optional<Error> equip(StagedEdits& staged);
+
   Engine& engine_;
   Registry& registry_;
   PublishOptions options_;
+  Layer7Tools tools_;
   StateDirectory state_;
   std::shared_ptr<ActivePolicy> active_;
   std::unique_ptr<const PolicyPlaces> places_;  // of active_

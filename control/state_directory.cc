@@ -13,16 +13,17 @@
 #include <system_error>
 #include <utility>
 
-#include <openssl/sha.h>
 #include <nlohmann/json.hpp>
 
 #include "base/limits.h"
+#include "control/sha256.h"
 
 namespace sluice {
 namespace {
 
 constexpr std::string_view kMagic = "sluice-state 1 sha256 ";
-constexpr std::size_t kHeaderSizeMax = 1u << 20;
+// Most of it are versions of prefix lists, whose number is bounded (list_versions.h).
+constexpr std::size_t kHeaderSizeMax = 256u << 20;
 
 Error state_error(const char* code, const std::string& path, const std::string& what) {
   return Error{ErrorKind::Failed, code, path + ": " + what, path};
@@ -71,27 +72,19 @@ class File {
   int fd_;
 };
 
-std::string sha256_hex(std::string_view header, std::string_view document) {
-  std::string text(header);
-  text += document;
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  std::string hex;
-  for (const unsigned char byte : digest) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-  }
-  return hex;
-}
-
 std::string header_of(const KeptPolicy& policy) {
   const nlohmann::ordered_json header = {{"generation", policy.generation.value()},
                                          {"file", policy.file},
                                          {"comment", policy.comment},
                                          {"author_uid", policy.author_uid},
                                          {"applied_unix_s", policy.applied_unix_s}};
-  return header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  std::string text = header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  // As it is: taken apart and put together it would take many times its size.
+  if (!policy.list_versions.empty()) {
+    text.pop_back();
+    text += ",\"list_versions\":" + policy.list_versions + "}";
+  }
+  return text + "\n";
 }
 
 template <class Number>
@@ -116,14 +109,14 @@ Result<KeptPolicy> parse_state(std::string_view text, const std::string& path) {
   if (!text.starts_with(kMagic)) return corrupt("does not begin as a state file of this version");
   text.remove_prefix(kMagic.size());
   const std::size_t sum_end = text.find('\n');
-  if (sum_end != 2 * SHA256_DIGEST_LENGTH) return corrupt("its checksum line is cut short");
+  if (sum_end != kSha256HexSize) return corrupt("its checksum line is cut short");
   const std::string_view sum = text.substr(0, sum_end);
   text.remove_prefix(sum_end + 1);
   const std::size_t header_end = text.find('\n');
   if (header_end == std::string_view::npos) return corrupt("it is cut short");
   const std::string_view header_text = text.substr(0, header_end + 1);
   const std::string_view document = text.substr(header_end + 1);
-  if (sha256_hex(header_text, document) != sum) {
+  if (sha256_hex(text) != sum) {
     return corrupt("its checksum is wrong: it is cut short, or was changed");
   }
   const nlohmann::json header = nlohmann::json::parse(header_text, nullptr, false);
@@ -136,6 +129,9 @@ Result<KeptPolicy> parse_state(std::string_view text, const std::string& path) {
       !read_number(header, "applied_unix_s", policy.applied_unix_s)) {
     return corrupt("its header line is not what this version writes");
   }
+  // Files of before there were versions have none.
+  const auto versions = header.find("list_versions");
+  if (versions != header.end()) policy.list_versions = versions->dump();
   policy.generation = Generation(generation);
   policy.document = document;
   return policy;
@@ -151,10 +147,10 @@ std::string line_of(const KeptEdits& edits) {
 }
 
 std::optional<KeptEdits> parse_edits_line(std::string_view text) {
-  constexpr std::size_t kSumSize = 2 * SHA256_DIGEST_LENGTH;
+  constexpr std::size_t kSumSize = kSha256HexSize;
   if (text.size() < kSumSize + 1 || text[kSumSize] != ' ') return std::nullopt;
   const std::string_view line = text.substr(kSumSize + 1);
-  if (sha256_hex(line, "") != text.substr(0, kSumSize)) return std::nullopt;
+  if (sha256_hex(line) != text.substr(0, kSumSize)) return std::nullopt;
   const nlohmann::json parts = nlohmann::json::parse(line, nullptr, false);
   KeptEdits edits;
   std::uint32_t generation = 0;
@@ -187,7 +183,12 @@ Status StateDirectory::prepare(const KeptPolicy& policy) const {
   const File file(next_path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
   if (!file.is_open()) return system_error(next_path(), "cannot write the policy");
   const std::string header = header_of(policy);
-  const std::string sum_line = std::string(kMagic) + sha256_hex(header, policy.document) + "\n";
+  if (header.size() > kHeaderSizeMax) {  // what would not be read must not be written
+    return state_error("state-unwritable", next_path(),
+                       "what goes with the policy takes " + std::to_string(header.size()) +
+                           " bytes, more than " + std::to_string(kHeaderSizeMax));
+  }
+  const std::string sum_line = std::string(kMagic) + sha256_hex(header + policy.document) + "\n";
   const bool is_written = file.write_all(sum_line) && file.write_all(header) &&
                           file.write_all(policy.document) && ::fsync(file.fd()) == 0;
   if (is_written) return Ok();
@@ -201,8 +202,10 @@ Status StateDirectory::commit() const {
   if (std::rename(next_path().c_str(), policy_path().c_str()) != 0) {
     return system_error(policy_path(), "cannot replace");
   }
-  forget_edits();
-  return sync_directory(path_);
+  // First this one is there for certain, then what belongs to the former goes.
+  const Status synced = sync_directory(path_);
+  if (synced) forget_edits();
+  return synced;
 }
 
 // Of every policy but the one in force: called when that has none yet.
@@ -221,7 +224,7 @@ Status StateDirectory::append(Generation base, const KeptEdits& edits) const {
   if (!file.is_open()) return system_error(path, "cannot keep the edit");
   const off_t end = ::lseek(file.fd(), 0, SEEK_END);
   const std::string line = line_of(edits);
-  const std::string whole = sha256_hex(line, "") + " " + line + "\n";
+  const std::string whole = sha256_hex(line) + " " + line + "\n";
   if (file.write_all(whole) && ::fdatasync(file.fd()) == 0) {
     return end == 0 ? sync_directory(path_) : Status(Ok());
   }

@@ -3,9 +3,10 @@
 // The last good policy on disk, so that it is enforced again after a restart (product, section 4).
 //
 // One file, `policy.state`: a line with the SHA-256 of all that follows, a line of JSON that says
-// which generation it is and who applied it, then the document as it was written. It is replaced
-// as a whole: written beside, synced, renamed, the directory synced. Whatever happens meanwhile,
-// what is read back is one of the two policies, or is known to be broken.
+// which generation it is, who applied it and what its prefix lists were before, then the document
+// as it was written. It is replaced as a whole: written beside, synced, renamed, the directory
+// synced. Whatever happens meanwhile, what is read back is one of the two policies, or is known to
+// be broken.
 //
 // Edits of it are appended to `policy.edits.N` beside it, N being the generation of that file: a
 // line each, its SHA-256 before it, synced before the edit is answered for. A last line that was
@@ -32,6 +33,7 @@ struct KeptPolicy {
   std::string comment;
   std::uint32_t author_uid = 0;
   std::uint64_t applied_unix_s = 0;
+  std::string list_versions;  // of its prefix lists: ListVersions::to_text()
 };
 
 // Edits that were applied together: JSON, see policy_edit.h.

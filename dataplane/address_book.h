@@ -26,25 +26,37 @@ class AddressBook {
     if (policy == policy_ && policy->generation() == generation_) return;
     policy_ = policy;
     generation_ = policy->generation();
-    owned_ = {&policy->owned_blocks(Family::Ipv4), &policy->owned_blocks(Family::Ipv6)};
-    inside_ = {&policy->inside_blocks(Family::Ipv4), &policy->inside_blocks(Family::Ipv6)};
+    owned_ = {policy->owned_blocks(Family::Ipv4).words(),
+              policy->owned_blocks(Family::Ipv6).words()};
+    inside_ = {policy->inside_blocks(Family::Ipv4).words(),
+               policy->inside_blocks(Family::Ipv6).words()};
     ++stamp_;
   }
 
   // False: the address is in no block of any VPC.
   bool may_be_inside(const IpAddr& address) const {
-    return inside_[address.is_v4() ? 0 : 1]->may_hold(address);
+    return AddressBlocks::may_hold(inside_[address.is_v4() ? 0 : 1], address);
   }
 
-  // The interface that owns the address within the VPC, or null. As PolicySnapshot::owner_of().
-  const InterfaceRow* owner_of(VpcIndex vpc, const IpAddr& address) {
+  // The interface that owns the address within the VPC, or in whichever VPC where that is none, or
+  // null. As PolicySnapshot::owner_of(). Asked of every packet, so a known address costs no call.
+  [[gnu::always_inline]] inline const InterfaceRow* owner_of(VpcIndex vpc, const IpAddr& address) {
     if (!may_be_owned(address)) return nullptr;
-    return recall(vpc, address, [&] { return policy_->owner_of(vpc, address); });
+    const std::uint64_t high = address.high(), low = address.low();
+    const bool is_v4 = address.is_v4();
+    const std::uint64_t mixed =
+        (low ^ high * 0x9e3779b97f4a7c15u ^ std::uint64_t{vpc.value()} << 32) * 0xbf58476d1ce4e5b9u;
+    Entry& entry = entries_[mixed >> (64 - kEntryBits)];
+    const std::uint64_t asked = std::uint64_t{vpc.value()} << 32 | (2 * stamp_ + (is_v4 ? 0u : 1u));
+    const bool is_known = entry.low == low && entry.asked == asked && entry.high == high;
+    // Handed over as a copy: an address whose own address is taken has to lie in memory all along.
+    if (!is_known) [[unlikely]]
+      learn(entry, asked, vpc,
+            is_v4 ? IpAddr::v4(static_cast<std::uint32_t>(low)) : IpAddr::v6(high, low));
+    return entry.owner;
   }
-  // In whichever VPC.
-  const InterfaceRow* owner_of(const IpAddr& address) {
-    if (!may_be_owned(address)) return nullptr;
-    return recall(VpcIndex::none(), address, [&] { return policy_->owner_of(address); });
+  [[gnu::always_inline]] inline const InterfaceRow* owner_of(const IpAddr& address) {
+    return owner_of(VpcIndex::none(), address);
   }
 
  private:
@@ -54,34 +66,25 @@ class AddressBook {
     std::uint64_t high = 0;
     std::uint64_t low = 0;
     const InterfaceRow* owner = nullptr;
-    VpcIndex vpc;             // none: whichever
-    std::uint32_t stamp = 0;  // of the policy, twice, and one more for IPv6
+    // The VPC, none for whichever, in the high half; in the low one the stamp of the policy, twice,
+    // and one more for IPv6.
+    std::uint64_t asked = 0;
   };
 
   bool may_be_owned(const IpAddr& address) const {
-    return owned_[address.is_v4() ? 0 : 1]->may_hold(address);
+    return AddressBlocks::may_hold(owned_[address.is_v4() ? 0 : 1], address);
   }
 
-  template <class Ask>
-  const InterfaceRow* recall(VpcIndex vpc, const IpAddr& address, Ask&& ask) {
-    const std::uint64_t mixed =
-        (address.low() ^ address.high() * 0x9e3779b97f4a7c15u ^ std::uint64_t{vpc.value()} << 32) *
-        0xbf58476d1ce4e5b9u;
-    Entry& entry = entries_[mixed >> (64 - kEntryBits)];
-    const std::uint32_t stamp = 2 * stamp_ + (address.is_v4() ? 0u : 1u);
-    const bool is_known = entry.low == address.low() && entry.high == address.high() &&
-                          entry.vpc == vpc && entry.stamp == stamp;
-    if (!is_known) {
-      const InterfaceRow* owner = policy_->find_interface(ask());
-      entry = Entry{address.high(), address.low(), owner, vpc, stamp};
-    }
-    return entry.owner;
+  [[gnu::noinline]] void learn(Entry& entry, std::uint64_t asked, VpcIndex vpc, IpAddr address) {
+    const EniIndex eni =
+        vpc.is_none() ? policy_->owner_of(address) : policy_->owner_of(vpc, address);
+    entry = Entry{address.high(), address.low(), policy_->find_interface(eni), asked};
   }
 
   const PolicySnapshot* policy_ = nullptr;
   Generation generation_;
-  std::array<const AddressBlocks*, 2> owned_{};  // IPv4, IPv6
-  std::array<const AddressBlocks*, 2> inside_{};
+  std::array<const std::uint64_t*, 2> owned_{};  // IPv4, IPv6: AddressBlocks::words()
+  std::array<const std::uint64_t*, 2> inside_{};
   std::uint32_t stamp_ = 1;
   std::array<Entry, std::size_t{1} << kEntryBits> entries_;
 };

@@ -54,6 +54,7 @@ struct EndResult {
   By by = By::None;
   DropReason reason = DropReason::None;
   bool present = false;
+  std::uint8_t app = 0;  // FlowState::app(), told where there is an observer
 };
 
 struct PacketState {
@@ -78,11 +79,16 @@ struct EndMarks {
   bool is_related = false;   // ICMP error about a live or allowed flow
   bool leaves_flow = false;  // passes, but does not count as activity
   bool is_one_way = false;   // its flow goes by the name of one_way_tuple_of()
+  bool is_watched = false;   // its flow is not judged yet: identify() looks at it
+  // Of a watched TCP flow: the number of the first byte that its sender has not sent before.
+  std::uint32_t next_sequence = 0;
 };
 
 struct Burst {
   std::size_t count = 0;
   Moment now;
+  NicIndex in;            // by which all of them came; none where each tells for itself
+  std::size_t taken = 0;  // by express(), out of it: behind the `count` that are left
   std::array<Frame, kBurstMax> frames;
   std::array<PacketFacts, kBurstMax> facts;
   std::array<PacketState, kBurstMax> packets;
@@ -95,6 +101,7 @@ struct Burst {
   std::size_t judged_count = 0;
   std::array<std::uint8_t, kBurstMax> judged_places;
   bool has_new_flows = false;  // some flow was made in this stretch: who found none looks again
+  bool has_watched = false;    // some packet of this end is_watched
 
   // Whether there is anything to do for a stage at all.
   std::uint8_t bits = 0;           // PacketFacts::bits of all packets together

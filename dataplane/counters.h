@@ -23,6 +23,7 @@
 #include "base/tally.h"
 #include "base/verdict.h"
 #include "dataplane/engine.h"
+#include "flowtable/flow_event.h"
 
 namespace sluice {
 
@@ -50,18 +51,35 @@ struct InterfaceTallies {
   std::array<Tally, kDropReasonCount> drops;
   Tally flows_begun;
   Tally flows_ended;
+  // Levels of tracked flows: all of them, and those that nobody has answered (embryo.h).
+  Tally tracked;
+  Tally half_open;
+  Tally unanswered;
   Tally out_of_window;
+  // Flows that were looked at: what came of it.
+  Tally app_identified;
+  Tally app_unknown;
+  Tally app_uninspected;
+  Tally app_refused;  // closed: by what rules demand, or by a signature
 };
 
 struct WorkerTallies {
   Tally flows_begun;
   Tally flows_ended;
   Tally flows_refused;
+  Tally tracked;  // levels, as above
+  Tally half_open;
+  Tally unanswered;
   Tally handed_over;
+  Tally express;  // packets that express() took
   Tally deltas_lost;
   Tally watch_lost;
   Tally turns;
   Tally idle_turns;
+  Tally layer7_looks;      // packets looked at
+  Tally layer7_conflicts;  // flows whose bytes came twice with differences
+  Tally signature_hits;
+  std::array<Tally, 64> apps;  // flows identified, by the number of the application
   // Set, not summed: written with set() below.
   Tally held;
   Tally flows;
@@ -77,8 +95,9 @@ class Counters {
       : nics_(nic_count),
         interface_capacity_(interface_capacity),
         interfaces_(static_cast<InterfaceTallies*>(
-            std::calloc(interface_capacity + 1, sizeof(InterfaceTallies)))) {
-    CHECK(interfaces_ != nullptr);
+            std::calloc(interface_capacity + 1, sizeof(InterfaceTallies)))),
+        signatures_(static_cast<Tally*>(std::calloc(kSignatureRows, sizeof(Tally)))) {
+    CHECK(interfaces_ != nullptr && signatures_ != nullptr);
   }
 
   NicTallies& nic(NicIndex nic) { return nics_[nic.value()]; }
@@ -90,15 +109,22 @@ class Counters {
     if (row >= interface_end_.read()) set(interface_end_, row + 1);
     return interfaces_.get()[row];
   }
+  // The same of one that was counted at before, as whoever has a flow was.
+  InterfaceTallies& known_interface(EniIndex eni) { return interfaces_.get()[row_of(eni)]; }
   const InterfaceTallies& interface(EniIndex eni) const { return interfaces_.get()[row_of(eni)]; }
   // Rows from here on were never touched. Any thread.
   std::size_t interface_end() const { return interface_end_.read(); }
 
+  // Flows that the signature of this number matched, FlowFacts::kUnnamedSignature included.
+  Tally& signature(std::uint16_t number) { return signatures_.get()[number]; }
+  const Tally& signature(std::uint16_t number) const { return signatures_.get()[number]; }
+
   WorkerTallies worker;
 
  private:
+  static constexpr std::size_t kSignatureRows = FlowFacts::kNoSignature;
   struct Free {
-    void operator()(InterfaceTallies* rows) const { std::free(rows); }
+    void operator()(void* rows) const { std::free(rows); }
   };
   std::size_t row_of(EniIndex eni) const {
     return eni.value() < interface_capacity_ ? eni.value() : interface_capacity_;
@@ -108,6 +134,7 @@ class Counters {
   std::size_t interface_capacity_;
   Tally interface_end_;
   std::unique_ptr<InterfaceTallies, Free> interfaces_;
+  std::unique_ptr<Tally, Free> signatures_;  // by number; pages nobody touches cost no memory
 };
 
 }  // namespace sluice

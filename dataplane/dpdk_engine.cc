@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <pthread.h>
+#include <rte_cycles.h>
 #include <sys/random.h>
 
 #include "dataplane/requests.h"
@@ -16,6 +17,13 @@ constexpr std::chrono::milliseconds kHouseInterval{200};
 constexpr std::chrono::seconds kAnswerMax{10};
 // A page of flows is addressed by the worker and the place within it.
 constexpr unsigned kCursorBits = 48;
+constexpr std::uint64_t kPlaceMask = (std::uint64_t{1} << kCursorBits) - 1;
+
+// Where a walk goes on that stopped at `place` of `worker`, 0 = at its end; 0: nowhere.
+std::uint64_t cursor_behind(std::size_t worker, std::uint64_t place, std::size_t worker_count) {
+  if (place == 0) ++worker;
+  return worker < worker_count ? (std::uint64_t{worker} << kCursorBits) | place : 0;
+}
 
 HashKey random_key() {
   HashKey key;
@@ -31,17 +39,6 @@ void add(NicCounters& sum, const NicCounters& more) {
   sum.generated += more.generated;
   sum.consumed += more.consumed;
   for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
-}
-
-void add(InterfaceCounters& sum, const InterfaceCounters& more) {
-  for (std::size_t i = 0; i < 2; ++i) {
-    sum.accepted_packets[i] += more.accepted_packets[i];
-    sum.accepted_bytes[i] += more.accepted_bytes[i];
-    sum.dropped_packets[i] += more.dropped_packets[i];
-  }
-  for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
-  sum.flows += more.flows;
-  sum.out_of_window += more.out_of_window;
 }
 
 void add(LogLaw& sum, const LogLaw& more) {
@@ -186,6 +183,7 @@ std::vector<NicAccess> DpdkEngine::accesses_of(std::size_t worker) {
 void DpdkEngine::make_workers() {
   const auto worker_count = static_cast<std::uint32_t>(seats_.size());
   WorkerConfig config;
+  config.touch_memory = true;
   config.worker_count = worker_count;
   config.flow_capacity =
       std::max(kFlowCapacityMin, (config_.flow_capacity + worker_count - 1) / worker_count);
@@ -318,9 +316,23 @@ InterfaceCounters DpdkEngine::interface_counters(EniIndex eni) const {
   InterfaceCounters sum;
   sum.eni = eni;
   if (eni.is_none() || eni.value() >= config_.interface_capacity) return sum;
-  for (const auto& seat : seats_) add(sum, seat->worker->interface_counters(eni));
+  for (const auto& seat : seats_) sum.add(seat->worker->interface_counters(eni));
   return sum;
 }
+
+std::vector<std::uint64_t> DpdkEngine::signature_hits() const {
+  std::vector<std::uint64_t> hits(FlowFacts::kNoSignature);
+  for (const auto& seat : seats_) seat->worker->add_signature_hits(hits);
+  return hits;
+}
+
+std::vector<StageTimes> DpdkEngine::stage_times() const {
+  std::vector<StageTimes> times;
+  for (const auto& seat : seats_) times.push_back(seat->worker->stage_times());
+  return times;
+}
+
+std::uint64_t DpdkEngine::cycles_per_second() const { return rte_get_tsc_hz(); }
 
 std::shared_ptr<DpdkEngine::Mail> DpdkEngine::post(Seat& seat,
                                                    std::unique_ptr<WorkerRequest> request) {
@@ -346,21 +358,49 @@ Status DpdkEngine::wait_for(const std::shared_ptr<Mail>& mail, std::size_t worke
                "worker " + std::to_string(worker) + " does not answer", ""};
 }
 
-Result<FlowPage> DpdkEngine::flows(std::uint64_t cursor, std::size_t max) {
-  std::size_t worker = cursor >> kCursorBits;
-  std::uint64_t place = cursor & ((std::uint64_t{1} << kCursorBits) - 1);
+template <class Request>
+Result<std::shared_ptr<DpdkEngine::Mail>> DpdkEngine::ask(std::size_t worker,
+                                                          std::unique_ptr<Request> request) {
+  std::shared_ptr<Mail> mail = post(*seats_[worker], std::move(request));
+  if (Status answered = wait_for(mail, worker); !answered) return answered.error();
+  return mail;
+}
+
+// Each of the three asks one worker once.
+Result<FlowPage> DpdkEngine::flows(std::uint64_t cursor, std::size_t max,
+                                   const FlowFilter& filter) {
+  const std::size_t worker = cursor >> kCursorBits;
   FlowPage page;
-  while (worker < seats_.size() && page.flows.size() < max) {
-    auto mail =
-        post(*seats_[worker], std::make_unique<ListFlowsRequest>(place, max - page.flows.size()));
-    if (Status answered = wait_for(mail, worker); !answered) return answered.error();
-    auto& answer = mail->answer<ListFlowsRequest>();
-    for (FlowView& flow : answer.take_flows()) page.flows.push_back(flow);
-    place = answer.next_cursor();
-    if (place == 0) ++worker;
-  }
-  if (worker < seats_.size()) page.next_cursor = (std::uint64_t{worker} << kCursorBits) | place;
+  if (worker >= seats_.size()) return page;
+  auto mail = ask(worker, std::make_unique<ListFlowsRequest>(cursor & kPlaceMask, max, filter));
+  if (!mail) return mail.error();
+  auto& answer = (*mail)->answer<ListFlowsRequest>();
+  page.flows = answer.take_flows();
+  page.next_cursor = cursor_behind(worker, answer.next_cursor(), seats_.size());
   return page;
+}
+
+Result<FlowCounts> DpdkEngine::count_flows(std::uint64_t cursor, const FlowFilter& filter) {
+  const std::size_t worker = cursor >> kCursorBits;
+  if (worker >= seats_.size()) return FlowCounts();
+  auto mail = ask(worker, std::make_unique<CountFlowsRequest>(cursor & kPlaceMask, filter));
+  if (!mail) return mail.error();
+  const auto& answer = (*mail)->answer<CountFlowsRequest>();
+  FlowCounts counts = answer.counts();
+  counts.next_cursor = cursor_behind(worker, answer.next_cursor(), seats_.size());
+  return counts;
+}
+
+Result<FlushedFlows> DpdkEngine::flush_flows(std::uint64_t cursor, const FlowFilter& filter) {
+  const std::size_t worker = cursor >> kCursorBits;
+  FlushedFlows flushed;
+  if (worker >= seats_.size()) return flushed;
+  auto mail = ask(worker, std::make_unique<FlushFlowsRequest>(cursor & kPlaceMask, filter));
+  if (!mail) return mail.error();
+  const auto& answer = (*mail)->answer<FlushFlowsRequest>();
+  flushed.count = answer.count();
+  flushed.next_cursor = cursor_behind(worker, answer.next_cursor(), seats_.size());
+  return flushed;
 }
 
 Result<std::vector<LogLaw>> DpdkEngine::log_law() {
@@ -397,8 +437,9 @@ std::size_t DpdkEngine::drain_deltas(std::span<FlowDelta> out) {
   return count;
 }
 
-void DpdkEngine::watch(bool flows, bool drops) {
-  watching_.store((flows ? 1u : 0u) | (drops ? 2u : 0u), std::memory_order_relaxed);
+void DpdkEngine::watch(Watching what) {
+  const unsigned bits = (what.flows ? 1u : 0u) | (what.drops ? 2u : 0u) | (what.stages ? 4u : 0u);
+  watching_.store(bits, std::memory_order_relaxed);
 }
 
 std::size_t DpdkEngine::drain_watch(std::span<WatchEvent> out) {

@@ -46,10 +46,15 @@ class DpdkEngine final : public Engine {
   EngineCounters counters() const override;
   std::vector<NicStatus> nics() const override;
   InterfaceCounters interface_counters(EniIndex eni) const override;
-  Result<FlowPage> flows(std::uint64_t cursor, std::size_t max) override;
+  std::vector<std::uint64_t> signature_hits() const override;
+  std::vector<StageTimes> stage_times() const override;
+  std::uint64_t cycles_per_second() const override;
+  Result<FlowPage> flows(std::uint64_t cursor, std::size_t max, const FlowFilter& filter) override;
+  Result<FlowCounts> count_flows(std::uint64_t cursor, const FlowFilter& filter) override;
+  Result<FlushedFlows> flush_flows(std::uint64_t cursor, const FlowFilter& filter) override;
   Result<std::vector<LogLaw>> log_law() override;
   std::size_t drain_deltas(std::span<FlowDelta> out) override;
-  void watch(bool flows, bool drops) override;
+  void watch(Watching what) override;
   std::size_t drain_watch(std::span<WatchEvent> out) override;
   std::string description() const override;
   void stop() override;
@@ -85,6 +90,9 @@ class DpdkEngine final : public Engine {
   // Puts the request into the worker's mailbox; null if that is full.
   std::shared_ptr<Mail> post(Seat& seat, std::unique_ptr<WorkerRequest> request);
   Status wait_for(const std::shared_ptr<Mail>& mail, std::size_t worker);
+  // Sends the request to the worker and waits for its answer.
+  template <class Request>
+  Result<std::shared_ptr<Mail>> ask(std::size_t worker, std::unique_ptr<Request> request);
 
   EngineConfig config_;
   CorePlan cores_;

@@ -1,7 +1,7 @@
 #include "dataplane/flow_report.h"
 
-#include <limits>
-
+#include "dataplane/entry_counts.h"
+#include "dataplane/flow_room.h"
 #include "dataplane/packet_naming.h"
 #include "dataplane/stage_find_flow.h"
 #include "flowtable/conntrack.h"
@@ -11,32 +11,11 @@ namespace {
 
 constexpr std::size_t index_of(Direction direction) { return static_cast<std::size_t>(direction); }
 
-// FlowState::log_seconds as four fields of six bits.
-std::uint32_t load_seconds(const FlowState& state) {
-  return state.log_seconds[0] | std::uint32_t{state.log_seconds[1]} << 8 |
-         std::uint32_t{state.log_seconds[2]} << 16;
-}
-
-void store_seconds(FlowState& state, std::uint32_t word) {
-  state.log_seconds[0] = static_cast<std::uint8_t>(word);
-  state.log_seconds[1] = static_cast<std::uint8_t>(word >> 8);
-  state.log_seconds[2] = static_cast<std::uint8_t>(word >> 16);
-}
-
-constexpr unsigned first_shift(Direction direction) {
-  return direction == Direction::Ingress ? 0 : 12;
-}
-constexpr unsigned last_shift(Direction direction) { return first_shift(direction) + 6; }
-
-std::uint32_t with_field(std::uint32_t word, unsigned shift, std::uint32_t second) {
-  return (word & ~(63u << shift)) | second << shift;
-}
-
 // The entry knows the rule that admitted its first packet. Answers of a tracked flow pass by it
 // too; those of an untracked one pass by a rule of their own direction (CT-6), which nobody keeps.
 RuleIndex rule_of(const FlowState& state, Direction direction) {
   const bool is_its_own = !state.has(FlowState::kUntracked) || direction == state.initiator();
-  return is_its_own ? RuleIndex(state.rule) : RuleIndex::none();
+  return is_its_own ? state.rule_index() : RuleIndex::none();
 }
 
 void report_direction(WorkerContext& context, const FlowTuple& tuple, FlowState& state,
@@ -44,7 +23,7 @@ void report_direction(WorkerContext& context, const FlowTuple& tuple, FlowState&
   const std::size_t at = index_of(direction);
   if (state.packets[at] == 0) return;
   const std::uint32_t window_s = context.clock.window_of(state.last_seen_ms);
-  const std::uint32_t seconds = load_seconds(state);
+  const std::uint32_t seconds = load_log_seconds(state);
   const unsigned nibble = direction == Direction::Ingress ? 0 : 4;
   FlowDelta delta;
   delta.direction = direction;
@@ -53,9 +32,10 @@ void report_direction(WorkerContext& context, const FlowTuple& tuple, FlowState&
   delta.worker = context.config.index;
   delta.generation = Generation(state.generation);
   delta.rule = rule_of(state, direction);
+  delta.app = state.app();
   delta.tuple = shown_tuple(tuple);
-  delta.first_s = window_s + (seconds >> first_shift(direction) & 63);
-  delta.last_s = window_s + (seconds >> last_shift(direction) & 63);
+  delta.first_s = window_s + (seconds >> first_second_shift(direction) & 63);
+  delta.last_s = window_s + (seconds >> last_second_shift(direction) & 63);
   delta.packets = state.packets[at];
   delta.bytes = state.bytes[at];
   report_delta(context, delta);
@@ -76,7 +56,8 @@ WatchEvent flow_event(const WorkerContext& context, WatchEvent::Kind kind, const
   event.direction = state.initiator();
   event.has_tuple = true;
   event.worker = context.config.index;
-  event.rule = RuleIndex(state.rule);
+  event.rule = state.rule_index();
+  event.app = state.app();
   event.tuple = shown_tuple(tuple);
   event.time_ns = context.clock.moment().unix_ns;
   return event;
@@ -112,6 +93,7 @@ void tell_drop(WorkerContext& context, const Burst& burst, std::size_t i, const 
 }  // namespace
 
 void report_delta(WorkerContext& context, const FlowDelta& delta) {
+  ++context.work.reported;
   auto& row = context.counters.interface(delta.tuple.eni);
   const std::size_t at = index_of(delta.direction);
   row.live[at].subtract(delta.packets);
@@ -131,21 +113,12 @@ void report_flow(WorkerContext& context, const FlowTuple& tuple, FlowState& stat
 void add_to_flow(WorkerContext& context, const Burst& burst, std::size_t i, FlowState& state) {
   const PacketFacts& facts = burst.facts[i];
   const Direction direction = burst.direction;
-  const std::size_t at = index_of(direction);
-  const bool is_full =
-      state.packets[at] == std::numeric_limits<std::uint16_t>::max() ||
-      state.bytes[at] > std::numeric_limits<std::uint32_t>::max() - facts.ip_length;
-  if (is_full || context.clock.is_before_window(state.last_seen_ms)) {
+  if (!has_room_for_packet(state, direction, facts.ip_length) ||
+      context.clock.is_before_window(state.last_seen_ms)) {
     report_flow(context, tuple_of(burst, i), state);
   }
-  const std::uint32_t second = context.clock.second_of_window();
-  const std::uint32_t before = load_seconds(state);
-  std::uint32_t seconds = with_field(before, last_shift(direction), second);
-  if (state.packets[at] == 0) seconds = with_field(seconds, first_shift(direction), second);
-  if (seconds != before) store_seconds(state, seconds);
-  ++state.packets[at];
-  context.counters.interface(burst.end_of(i).eni).live[at].add(1);
-  state.bytes[at] += facts.ip_length;
+  count_in_entry(state, direction, facts.ip_length, context.clock.second_of_window());
+  context.counters.interface(burst.end_of(i).eni).live[index_of(direction)].add(1);
   constexpr std::uint8_t kShown = TcpFlags::kSyn | TcpFlags::kFin | TcpFlags::kRst;
   if (facts.proto == Proto::Tcp && (facts.tcp_flags & kShown) != 0) {
     const std::uint8_t nibble = log_flags_of(tracked_packet_of(facts, direction));
@@ -167,6 +140,9 @@ void add_record(WorkerContext& context, const Burst& burst, std::size_t i) {
   delta.worker = context.config.index;
   delta.generation = context.policy->generation();
   delta.rule = end.rule;
+  // What locate() refused has no flow that was looked for.
+  const bool has_flow = end.by == By::Flow || end.by == By::Rule;
+  if (has_flow && burst.flows[i] != nullptr) delta.app = burst.flows[i]->app();
   const FlowTuple tuple = flow_tuple_of(facts, end.eni, burst.direction);
   delta.tuple = shown_tuple(tuple);
   delta.first_s = delta.last_s = burst.now.unix_s();
@@ -181,6 +157,7 @@ void add_record(WorkerContext& context, const Burst& burst, std::size_t i) {
 void note_flow_begin(WorkerContext& context, const FlowTuple& tuple, const FlowState& state) {
   context.counters.worker.flows_begun.add(1);
   context.counters.interface(tuple.eni).flows_begun.add(1);
+  if (!state.has(FlowState::kUntracked)) count_tracked(context, tuple.eni, state);
   if (context.watches_flows()) {
     tell_watchers(context, flow_event(context, WatchEvent::Kind::FlowBegin, tuple, state));
   }
@@ -188,11 +165,15 @@ void note_flow_begin(WorkerContext& context, const FlowTuple& tuple, const FlowS
 
 void note_flow_end(WorkerContext& context, const FlowTuple& tuple, FlowState& state) {
   report_flow(context, tuple, state);
+  if (context.watches_flows()) {
+    WatchEvent event = flow_event(context, WatchEvent::Kind::FlowEnd, tuple, state);
+    if (const FlowFacts* facts = context.layer7.names.find(&state)) event.facts = *facts;
+    tell_watchers(context, event);
+  }
+  context.layer7.forget(state);
   context.counters.worker.flows_ended.add(1);
   context.counters.interface(tuple.eni).flows_ended.add(1);
-  if (context.watches_flows()) {
-    tell_watchers(context, flow_event(context, WatchEvent::Kind::FlowEnd, tuple, state));
-  }
+  if (!state.has(FlowState::kUntracked)) uncount_tracked(context, tuple.eni, state);
 }
 
 void forget_in_burst(Burst& burst, const FlowState* state) {

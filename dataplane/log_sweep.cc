@@ -8,9 +8,9 @@
 namespace sluice {
 namespace {
 
-// Slots visited in one step: enough to walk the whole table within two seconds of the clock.
+// Slots visited in one step, up to kSweptPerTurn: enough to walk the whole table within two seconds
+// of the clock, where turns are short enough for it.
 constexpr std::size_t kBudgetMin = 128;
-constexpr std::size_t kBudgetMax = 4'096;
 constexpr std::uint64_t kSweepMs = 2'000;
 
 // How many slots may be visited so that the ring, where it is half empty, holds what they send.
@@ -28,14 +28,11 @@ void LogSweep::begin_turn(WorkerContext& context) {
   if (context.clock.window_begin_ms() == window_begin_ms_) return;
   window_begin_ms_ = context.clock.window_begin_ms();
   // The other cache still holds what the former window left only when windows pass faster than
-  // turns can sweep (a capture with gaps); then it goes at once.
-  auto& other = context.refusals[1 - current_];
-  while (other.size() != 0) {
-    other.flush(0, WorkerContext::kRefusalRecords,
-                [&](const FlowDelta& delta) { report_delta(context, delta); });
-  }
+  // turns can sweep: a capture with gaps, a ring that nobody empties. Then what it holds goes with
+  // the next sweep too, from among the records that come now.
+  has_leftovers_ = has_leftovers_ || context.refusals[1 - current_].size() != 0;
   current_ = 1 - current_;
-  refusal_cursor_ = 0;
+  begin_refusals();
   if (is_open_) {
     starts_anew_ = true;
     is_flushed_ = false;
@@ -50,6 +47,7 @@ void LogSweep::begin_turn(WorkerContext& context) {
 bool LogSweep::step_flows(WorkerContext& context, std::size_t budget) {
   flow_cursor_ =
       context.flows.walk(flow_cursor_, budget, [&](const FlowTuple& tuple, FlowState& state) {
+        ++context.work.swept;
         if (context.clock.is_before_window(state.last_seen_ms)) {
           report_flow(context, tuple, state);
         }
@@ -57,21 +55,46 @@ bool LogSweep::step_flows(WorkerContext& context, std::size_t budget) {
   return flow_cursor_ == 0;
 }
 
+void LogSweep::begin_refusals() {
+  refusal_cursor_ = 0;
+  is_former_empty_ = false;
+}
+
 bool LogSweep::step_refusals(WorkerContext& context, std::size_t budget) {
+  const auto report = [&](const FlowDelta& delta) { report_delta(context, delta); };
   auto& former = context.refusals[1 - current_];
-  if (former.size() == 0) return true;
-  refusal_cursor_ = former.flush(refusal_cursor_, budget,
-                                 [&](const FlowDelta& delta) { report_delta(context, delta); });
-  return former.size() == 0;
+  const auto flush = [&](RefusalCache& cache) {
+    const std::size_t begin = refusal_cursor_;
+    refusal_cursor_ = cache.flush(begin, budget, report);
+    context.work.swept += (refusal_cursor_ == 0 ? cache.slots() : refusal_cursor_) - begin;
+  };
+  if (!is_former_empty_ && former.size() != 0) {
+    flush(former);
+    if (former.size() != 0) return false;
+    refusal_cursor_ = 0;
+    is_former_empty_ = true;
+    return !has_leftovers_;
+  }
+  is_former_empty_ = true;
+  if (!has_leftovers_) return true;
+  flush(context.refusals[current_]);
+  has_leftovers_ = refusal_cursor_ != 0;
+  return !has_leftovers_;
 }
 
 void LogSweep::step(WorkerContext& context) {
   const std::uint64_t passed_ms = context.clock.now_ms() - last_step_ms_;
   last_step_ms_ = context.clock.now_ms();
-  if (!is_open_) return;
-  const std::size_t wished = context.flows.slots() * std::min(passed_ms, kSweepMs) / kSweepMs;
-  const std::size_t budget = room_for(context, std::clamp(wished, kBudgetMin, kBudgetMax));
+  if (!is_open_) {
+    owed_ = 0;
+    return;
+  }
+  // What time asks for and a turn may not do is owed to the next ones.
+  const std::size_t slots = context.flows.slots();
+  owed_ = std::min(slots, owed_ + slots * std::min(passed_ms, kSweepMs) / kSweepMs);
+  const std::size_t budget = room_for(context, std::clamp(owed_, kBudgetMin, kSweptPerTurn));
   if (budget == 0) return;
+  owed_ -= std::min(owed_, budget);
   if (!is_walked_) {
     is_walked_ = step_flows(context, budget);
     return;
@@ -89,6 +112,7 @@ void LogSweep::step(WorkerContext& context) {
   if (!is_open_) return;
   starts_anew_ = false;
   is_walked_ = is_flushed_ = false;
+  begin_refusals();
   boundary_s_ = context.clock.window_begin_s();
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 // Cuts the flow log at the end of each log window (60 s of Unix time): walks the flow table in
-// bounded steps and sends what lies before the window under way, then says WindowClosed.
+// steps of at most kSweptPerTurn slots and sends what lies before the window under way, then says
+// WindowClosed.
 //
 // Packets do not wait for the sweep: a flow that sees a packet of the new window sends its old
 // delta first. Refusals of the new window go to the other of two caches, so that no record spans a
@@ -29,6 +30,7 @@ class LogSweep {
   std::size_t current_refusals() const { return current_; }
 
  private:
+  void begin_refusals();
   bool step_flows(WorkerContext& context, std::size_t budget);
   bool step_refusals(WorkerContext& context, std::size_t budget);
 
@@ -39,8 +41,13 @@ class LogSweep {
   bool is_walked_ = false;    // all flows were visited for it
   bool is_flushed_ = false;   // and its refusals given away
   bool starts_anew_ = false;  // one more window has ended meanwhile
+  // Of the two refusal caches: the former one has been given away, and the one that takes records
+  // still holds some of a window before.
+  bool is_former_empty_ = false;
+  bool has_leftovers_ = false;
   std::uint32_t boundary_s_ = 0;
   std::size_t flow_cursor_ = 0;
+  std::size_t owed_ = 0;  // slots that time has asked for and no turn has looked at
   std::size_t refusal_cursor_ = 0;
 };
 

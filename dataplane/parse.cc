@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/limits.h"
+#include "dataplane/plain_headers.h"
 #include "dataplane/wire.h"
 
 namespace sluice {
@@ -121,18 +122,6 @@ DropReason parse_transport(const Part& part, PacketFacts& facts) {
     if (reason == DropReason::MalformedIcmp && !is_whole) return DropReason::FragmentTiny;
   }
   return reason;
-}
-
-// Of a header without options. The ones' complement sum does not mind the order of bytes.
-bool has_right_sum(const Ipv4Header& ip) {
-  std::array<std::uint32_t, 5> words;
-  static_assert(sizeof words == sizeof ip);
-  std::memcpy(words.data(), &ip, sizeof words);
-  std::uint64_t sum = std::uint64_t{words[0]} + words[1] + words[2] + words[3] + words[4];
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return sum == 0xffff;
 }
 
 bool ipv4_options_are_sound(std::span<const std::uint8_t> options) {
@@ -375,9 +364,9 @@ bool parse_plain(std::span<const std::uint8_t> contiguous, std::uint32_t frame_l
   const std::uint8_t* frame = contiguous.data();
   const auto& ip = wire_at<Ipv4Header>(frame + kIp);
   const std::uint32_t total = ip.total_length.host();
-  constexpr std::uint16_t kInPieces = Ipv4Header::kMoreFragments | Ipv4Header::kOffsetMask;
   const bool is_plain = wire_at<EthernetHeader>(frame).type.host() == EtherType::kIpv4 &&
-                        ip.version_ihl == 0x45 && (ip.fragment.host() & kInPieces) == 0 &&
+                        ip.version_ihl == 0x45 &&
+                        (ip.fragment.host() & Ipv4Header::kInPieces) == 0 &&
                         total <= frame_length - kIp && has_right_sum(ip);
   if (!is_plain || total < sizeof(Ipv4Header) + sizeof(UdpHeader)) return false;
   const std::uint32_t left = total - sizeof(Ipv4Header);
@@ -469,18 +458,9 @@ void decrement_ttl(std::uint8_t* frame, const PacketFacts& facts) {
   std::uint8_t* network = frame + facts.network_offset;
   if (facts.has(PacketFacts::kIpv6)) {
     --wire_at<Ipv6Header>(network).hop_limit;
-    return;
+  } else {
+    decrement_ttl(wire_at<Ipv4Header>(network));
   }
-  auto& ip = wire_at<Ipv4Header>(network);
-  const std::uint16_t before = static_cast<std::uint16_t>(ip.ttl << 8 | ip.proto);
-  --ip.ttl;
-  const std::uint16_t after = static_cast<std::uint16_t>(ip.ttl << 8 | ip.proto);
-  std::uint32_t sum = static_cast<std::uint16_t>(~ip.checksum.host());
-  sum += static_cast<std::uint16_t>(~before);
-  sum += after;
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  ip.checksum = Be16::from_host(static_cast<std::uint16_t>(~sum));
 }
 
 }  // namespace sluice

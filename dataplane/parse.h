@@ -11,6 +11,7 @@
 
 #include "base/drop_reason.h"
 #include "dataplane/packet_facts.h"
+#include "dataplane/wire.h"
 
 namespace sluice {
 
@@ -37,5 +38,12 @@ std::uint32_t icmpv6_pseudo_sum(std::span<const std::uint8_t, 32> addresses, std
 // Takes one off the TTL and mends the header checksum (RFC 1624, eqn. 3), or off the hop limit.
 // Requires that it is at least 2 and that facts are of this frame.
 void decrement_ttl(std::uint8_t* frame, const PacketFacts& facts);
+inline void decrement_ttl(Ipv4Header& ip) {
+  --ip.ttl;
+  // The word of TTL and protocol is one in its high byte less: ~m + m' is the same whatever it was.
+  constexpr std::uint32_t kDifference = 0xffff - 0x0100;
+  const std::uint32_t sum = static_cast<std::uint16_t>(~ip.checksum.host()) + kDifference;
+  ip.checksum = Be16::from_host(static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16))));
+}
 
 }  // namespace sluice

@@ -7,6 +7,9 @@
 
 namespace sluice {
 
+// Packets in the middle of a conversation that nobody has to be asked about take a short way of
+// their own (stage_express.h), and never reach the stages of the whole one.
+//
 // Runs every stage over a burst that a stage_receive function has filled. Afterwards its buffers
 // are sent, released, held or handed over.
 //

@@ -36,6 +36,17 @@ void account_one(WorkerContext& context, Burst& burst, std::size_t i) {
 }  // namespace
 
 void account(WorkerContext& context, Burst& burst) {
+  if (context.config.observer != nullptr) {
+    for (const std::size_t i : burst.judged()) {
+      if (burst.flows[i] == nullptr) continue;
+      // One that is judged may still be looked at for signatures.
+      const FirstBytes::Slot* slot = context.layer7.find(*burst.flows[i]);
+      const bool is_told = slot != nullptr && slot->is_judged;
+      burst.end_of(i).app = is_told ? slot->app : burst.flows[i]->app();
+      const FlowFacts* facts = context.layer7.names.find(burst.flows[i]);
+      if (facts != nullptr) context.config.observer->known(burst, i, *facts);
+    }
+  }
   // Not only judged() ones: some were refused where they were located.
   for (std::size_t i = burst.begin; i < burst.end; ++i) {
     if (burst.end_of(i).verdict != Verdict::None) account_one(context, burst, i);

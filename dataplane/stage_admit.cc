@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "dataplane/flow_report.h"
+#include "dataplane/flow_room.h"
 #include "dataplane/packet_naming.h"
 #include "dataplane/stage_find_flow.h"
 #include "flowtable/conntrack.h"
@@ -57,8 +58,9 @@ FlowState* make_flow(WorkerContext& context, Burst& burst, std::size_t i,
     state->bits |= FlowState::kUntracked | judged_bit(burst.direction);
   }
   state->generation = context.policy->generation().value();
-  state->rule = decision.rule.value();
+  state->set_rule(decision.rule);
   state->last_seen_ms = burst.now.tick_ms;
+  begin_watch(context, burst, i, *state, decision.conditional);
   note_flow_begin(context, name, *state);
   burst.has_new_flows = true;
   return state;
@@ -91,7 +93,7 @@ void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
   const bool is_initiator = burst.direction == state.initiator();
   // An observer wants to know the rule of each packet, not only that one was found before.
   if (state.has(judged_bit(burst.direction)) && context.config.observer == nullptr) {
-    accept(burst, i, By::Rule, is_initiator ? RuleIndex(state.rule) : RuleIndex::none());
+    accept(burst, i, By::Rule, is_initiator ? state.rule_index() : RuleIndex::none());
     return;
   }
   const EndResult& end = burst.end_of(i);
@@ -101,28 +103,27 @@ void admit_untracked(WorkerContext& context, Burst& burst, std::size_t i) {
     refuse(context, burst, i, decision.reason, decision.by);
     return;
   }
-  if (decision.tracked && begins_anew(context, burst, i, state)) {
+  // What depends on its application is judged on probation, as a flow of its own.
+  if (decision.conditional || (decision.tracked && begins_anew(context, burst, i, state))) {
     forget_flow(context, burst, &state);
     admit_first(context, burst, i);
     return;
   }
   state.bits |= judged_bit(burst.direction);
-  if (is_initiator) state.rule = decision.rule.value();
+  if (is_initiator) state.set_rule(decision.rule);
   accept(burst, i, decision.by, decision.rule);
 }
 
 // False: the flow was refused by the rules of now, and is over.
 bool rejudge(WorkerContext& context, Burst& burst, std::size_t i) {
   FlowState& state = *burst.flows[i];
-  const Decision decision =
-      context.verdicts.decide(*context.policy, first_question_of(tuple_of(burst, i), state));
+  const Decision decision = judge_again(context, tuple_of(burst, i), state);
   if (decision.verdict == Verdict::Accept) {
-    state.generation = context.policy->generation().value();
-    state.rule = decision.rule.value();
+    adopt(context, state, decision);
     return true;
   }
   if (burst.facts[i].proto == Proto::Tcp) {
-    revoke(context, tuple_of(burst, i), state);
+    revoke(context, tuple_of(burst, i), state, lasting_reason(decision));
   } else {
     forget_flow(context, burst, &state);
   }
@@ -197,7 +198,39 @@ void admit_follower(WorkerContext& context, Burst& burst, std::size_t i, const D
   }
 }
 
+// Of a first packet that the rules admit.
+void begin(WorkerContext& context, Burst& burst, std::size_t i, const Decision& decision) {
+  DropReason refusal = DropReason::None;
+  if (decision.tracked) {
+    refusal = make_room(context, burst, i, embryo_of_first(burst.facts[i].proto));
+  }
+  if (refusal == DropReason::None) {
+    burst.flows[i] = make_flow(context, burst, i, decision);
+    burst.marks[i].is_new_flow = burst.flows[i] != nullptr;
+    // Untracked flows use no allowance (CT-29): without an entry they pass all the same.
+    if (burst.flows[i] == nullptr && decision.tracked) refusal = DropReason::TableFull;
+  }
+  if (refusal == DropReason::None) {
+    accept(burst, i, decision.by, decision.rule);
+    return;
+  }
+  context.counters.worker.flows_refused.add(1);
+  refuse(context, burst, i, refusal, By::None);
+}
+
 }  // namespace
+
+void begin_watch(const WorkerContext& context, Burst& burst, std::size_t i, FlowState& state,
+                 bool is_conditional) {
+  const bool is_wanted = burst.end_of(i).row->identified || context.policy->has_signatures();
+  if (!is_conditional && !(is_wanted && has_ports(burst.facts[i].proto))) return;
+  state.l7 = static_cast<std::uint8_t>(FlowState::kL7Watched |
+                                       (is_conditional ? FlowState::kL7Demanded : 0));
+  mark_watched(burst, i, state);
+  const PacketFacts& facts = burst.facts[i];
+  const bool is_syn = (facts.tcp_flags & TcpFlags::kSyn) != 0;
+  burst.marks[i].next_sequence = facts.sequence + (is_syn ? 1 : 0);
+}
 
 void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
   const PacketFacts& facts = burst.facts[i];
@@ -216,7 +249,7 @@ void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
   const bool is_accepted = decision.verdict == Verdict::Accept;
   if (is_accepted && decision.by == By::Exempt) {
     accept(burst, i, By::Exempt, RuleIndex::none());
-  } else if (is_accepted && lacks_entry) {
+  } else if (is_accepted && lacks_entry && !decision.conditional) {
     accept(burst, i, decision.by, decision.rule);
   } else if (!may_begin) {
     refuse(context, burst, i, DropReason::NotFirstPacket, By::None);
@@ -225,15 +258,7 @@ void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
   } else if (!is_accepted) {
     refuse(context, burst, i, decision.reason, decision.by);
   } else {
-    burst.flows[i] = make_flow(context, burst, i, decision);
-    burst.marks[i].is_new_flow = burst.flows[i] != nullptr;
-    // Untracked flows use no allowance (CT-29): without an entry they pass all the same.
-    if (burst.flows[i] == nullptr && decision.tracked) {
-      context.counters.worker.flows_refused.add(1);
-      refuse(context, burst, i, DropReason::TableFull, By::None);
-    } else {
-      accept(burst, i, decision.by, decision.rule);
-    }
+    begin(context, burst, i, decision);
   }
 }
 
@@ -246,6 +271,11 @@ bool passes_surely(const Burst& burst, std::size_t i) {
   const InterfaceRow& row = *burst.end_of(i).row;
   return !state.has(FlowState::kUntracked) && state.generation >= row.rejudge_before.value() &&
          burst.packets[i].part != FragmentPart::Follower && row.acl.is_none();
+}
+
+// The rest of an ICMP error whose first fragment quoted a live flow (CT-25).
+bool follows_related(const Burst& burst, std::size_t i) {
+  return burst.packets[i].part == FragmentPart::Follower && burst.packets[i].hint.is_related;
 }
 
 }  // namespace
@@ -261,10 +291,13 @@ void admit(WorkerContext& context, Burst& burst) {
       continue;
     }
     if (burst.flows[i] == nullptr && burst.has_new_flows) {
-      burst.flows[i] = find_live_flow(context, burst, i, nullptr);
+      FlowState* found = context.flows.find(burst.names[i]);
+      burst.flows[i] = find_live_flow(context, burst, i, found);
     }
     if (burst.flows[i] != nullptr) {
       admit_known(context, burst, i);
+    } else if (follows_related(burst, i)) {
+      admit_past_groups(context, burst, i, By::Related);
     } else {
       admit_first(context, burst, i);
     }

@@ -16,4 +16,9 @@ void admit(WorkerContext& context, Burst& burst);
 // Judges packet i as one of no flow; its flow is not in the table.
 void admit_first(WorkerContext& context, Burst& burst, std::size_t i);
 
+// Whether the first bytes of a fresh flow, of which packet i is the first, are looked at: because
+// rules demand it (`is_conditional`), a signature may match, or a flow log wants to know.
+void begin_watch(const WorkerContext& context, Burst& burst, std::size_t i, FlowState& state,
+                 bool is_conditional);
+
 }  // namespace sluice

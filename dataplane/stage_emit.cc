@@ -5,14 +5,11 @@
 
 #include "dataplane/flow_report.h"
 #include "dataplane/parse.h"
+#include "dataplane/stage_express.h"
 #include "dataplane/wire.h"
 
 namespace sluice {
 namespace {
-
-bool is_up(const NicInfo& nic) {
-  return nic.link_up == nullptr || nic.link_up->load(std::memory_order_relaxed);
-}
 
 // Bytes of the frame that count against the MTU: all behind its headers, since what trails the
 // packet is sent too.
@@ -52,16 +49,39 @@ void count_sent(NicTallies& tallies, std::span<const Frame> frames) {
   tallies.tx_bytes.add(bytes);
 }
 
+// Of frame k of the batch, in the burst.
+std::size_t place_of(const WorkerContext& context, Burst& burst, const TransmitBatch& batch,
+                     std::size_t k) {
+  const std::size_t packet = batch.is_burst ? k | TransmitBatch::kTaken : batch.packets[k];
+  if ((packet & TransmitBatch::kTaken) == 0) return packet;
+  const std::size_t came_at = packet - TransmitBatch::kTaken;
+  const Frame frame = batch.is_burst ? burst.frames[k] : batch.frames[k];
+  // Where all were taken their frames lie in the burst; else there is room behind the others.
+  const std::size_t i = batch.is_burst ? k : burst.count;
+  describe_taken(context, burst, came_at, i, frame);
+  return i;
+}
+
 void send_batch(WorkerContext& context, Burst& burst, NicIndex out) {
   TransmitBatch& batch = context.batches[out.value()];
-  const auto frames = std::span<const Frame>(batch.frames).first(batch.count);
+  const auto frames =
+      std::span<const Frame>(batch.is_burst ? burst.frames : batch.frames).first(batch.count);
   const std::size_t sent = context.io.send(out, frames);
   count_sent(context.counters.nic(out), frames.first(sent));
   for (std::size_t k = sent; k < batch.count; ++k) {
-    drop(context, burst, batch.packets[k], DropReason::TransmitFull);
+    drop(context, burst, place_of(context, burst, batch, k), DropReason::TransmitFull);
   }
   if (sent < batch.count) context.io.release(frames.subspan(sent));
   batch.count = 0;
+  batch.is_burst = false;
+}
+
+// All packets, those that were taken too.
+void show(BurstObserver& observer, Burst& burst) {
+  const std::size_t count = burst.count;
+  burst.count += burst.taken;
+  observer.finished(burst);
+  burst.count = count;
 }
 
 }  // namespace
@@ -70,7 +90,7 @@ void emit(WorkerContext& context, Burst& burst) {
   for (std::size_t i = 0; i < burst.count; ++i) {
     if (burst.is_pending(i)) make_ready(context, burst, i);
   }
-  if (context.config.observer != nullptr) context.config.observer->finished(burst);
+  if (context.config.observer != nullptr) show(*context.config.observer, burst);
   TransmitBatch& kept = context.kept;
   for (std::size_t i = 0; i < burst.count; ++i) {
     const PacketState& packet = burst.packets[i];

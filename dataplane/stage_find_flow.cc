@@ -3,15 +3,13 @@
 #include <utility>
 
 #include "dataplane/flow_report.h"
+#include "dataplane/flow_room.h"
 #include "dataplane/packet_naming.h"
 #include "dataplane/parse.h"
 #include "lookup/decide.h"
 
 namespace sluice {
 namespace {
-
-// No timeout is shorter, so that a flow seen within it needs no closer look.
-constexpr std::uint32_t kShortestTimeoutMs = 1'000;
 
 bool is_over(const WorkerContext& context, const InterfaceRow& row, Proto proto,
              const FlowState& state) {
@@ -26,8 +24,7 @@ bool counts_still(WorkerContext& context, const InterfaceRow& row, const FlowTup
   if (is_over(context, row, tuple.proto, state)) return false;
   if (state.generation < row.flush_before.value()) return false;
   if (state.generation >= row.rejudge_before.value()) return true;
-  return context.verdicts.decide(*context.policy, first_question_of(tuple, state)).verdict ==
-         Verdict::Accept;
+  return judge_again(context, tuple, state).verdict == Verdict::Accept;
 }
 
 bool is_relatable(const PacketFacts& facts) {
@@ -67,7 +64,7 @@ bool is_related(WorkerContext& context, Burst& burst, std::size_t i) {
 // Seen a moment ago, and no policy change asks for a closer look.
 bool is_surely_live(const Burst& burst, std::size_t i, const FlowState& state) {
   return static_cast<TickMs>(burst.now.tick_ms - state.last_seen_ms) < kShortestTimeoutMs &&
-         state.generation >= burst.end_of(i).row->flush_before.value() && !state.is_revoked();
+         state.generation >= burst.end_of(i).row->flush_before.value() && !state.looks_closer();
 }
 
 void name_flow(WorkerContext& context, Burst& burst, std::size_t i) {
@@ -98,11 +95,25 @@ bool must_forget(WorkerContext& context, const Burst& burst, std::size_t i, Flow
     return false;
   if (burst.facts[i].proto != Proto::Tcp) return true;
   const FlowTuple tuple = tuple_of(burst, i);
-  const Decision decision =
-      context.verdicts.decide(*context.policy, first_question_of(tuple, state));
+  const Decision decision = judge_again(context, tuple, state);
   if (decision.verdict == Verdict::Accept) return true;
-  revoke(context, tuple, state);
+  revoke(context, tuple, state, lasting_reason(decision));
   return false;
+}
+
+// What a policy change makes of a flow on probation, which no longer waits for an answer where the
+// rules of now demand none, or admit it no more. False: it is to be forgotten.
+bool settle_change(WorkerContext& context, const Burst& burst, std::size_t i, FlowState& state) {
+  if (!state.is_demanded() || state.generation == context.policy->generation().value()) return true;
+  const FlowTuple tuple = tuple_of(burst, i);
+  const Decision decision = judge_again(context, tuple, state);
+  if (decision.verdict == Verdict::Accept) {
+    adopt(context, state, decision);
+    return true;
+  }
+  if (burst.facts[i].proto != Proto::Tcp) return false;
+  revoke(context, tuple, state, lasting_reason(decision));
+  return true;
 }
 
 // False if a policy change ended the flow. A TCP connection that the rules of now refuse becomes a
@@ -114,34 +125,89 @@ bool survives_change(WorkerContext& context, const InterfaceRow& row, const Flow
   const bool is_asked_again =
       !state.has(FlowState::kUntracked) && state.generation < row.rejudge_before.value();
   if (!is_flushed && !is_asked_again) return true;
-  const Decision decision =
-      context.verdicts.decide(*context.policy, first_question_of(tuple, state));
+  const Decision decision = judge_again(context, tuple, state);
   if (decision.verdict == Verdict::Accept) {
     if (is_flushed) return false;
-    state.generation = context.policy->generation().value();
-    state.rule = decision.rule.value();
+    adopt(context, state, decision);
     return true;
   }
   if (tuple.proto != Proto::Tcp) return false;
-  revoke(context, tuple, state);
+  revoke(context, tuple, state, lasting_reason(decision));
   return true;
 }
 
 }  // namespace
 
-void revoke(WorkerContext& context, const FlowTuple& tuple, FlowState& state) {
+DropReason lasting_reason(const Decision& refusal) {
+  const bool is_plain =
+      refusal.reason == DropReason::NoRule || refusal.reason == DropReason::AclDeny;
+  return is_plain ? DropReason::Closed : refusal.reason;
+}
+
+Decision judge_again(WorkerContext& context, const FlowTuple& tuple, const FlowState& state) {
+  const Question first = first_question_of(tuple, state);
+  const Decision decision = context.verdicts.decide(*context.policy, first);
+  // One that is looked at will be judged by what it turns out to be.
+  if (!decision.conditional || state.is_watched()) return decision;
+  const FlowFacts* facts = context.layer7.names.find(&state);
+  const App app{state.app()};
+  return decide_identified(*context.policy, first,
+                           {app, facts == nullptr ? std::string_view() : facts->name()});
+}
+
+void adopt(WorkerContext& context, FlowState& state, const Decision& decision) {
+  state.generation = context.policy->generation().value();
+  state.set_rule(decision.rule);
+  if (!state.is_watched()) return;
+  const auto demanded = decision.conditional ? FlowState::kL7Demanded : std::uint8_t{0};
+  state.l7 = static_cast<std::uint8_t>((state.l7 & ~FlowState::kL7Demanded) | demanded);
+}
+
+void mark_watched(Burst& burst, std::size_t i, const FlowState& state) {
+  if (!state.is_watched() || burst.marks[i].is_watched) return;
+  burst.marks[i].is_watched = true;
+  burst.marks[i].next_sequence = state.sequence_end[static_cast<std::size_t>(burst.direction)];
+  burst.has_watched = true;
+}
+
+void revoke(WorkerContext& context, const FlowTuple& tuple, FlowState& state, DropReason reason) {
+  context.layer7.close(state);
   // What it has counted lies in the log window of its last packet, which moves now.
   report_flow(context, tuple, state);
-  revoke_flow(state);
+  const bool was_untracked = state.has(FlowState::kUntracked);
+  const Embryo before = embryo_of(state);
+  revoke_flow(state, reason);
+  if (was_untracked) {
+    count_tracked(context, tuple.eni, state);
+  } else {
+    count_moved(context, tuple.eni, before, state);
+  }
   state.generation = context.policy->generation().value();
   state.last_seen_ms = context.clock.moment().tick_ms;
 }
 
+bool flush_flow(WorkerContext& context, FlowState& state) {
+  const FlowTuple tuple = context.flows.tuple_of(&state);
+  const bool is_judged = tuple.proto == Proto::Tcp && context.policy != nullptr &&
+                         context.policy->find_interface(tuple.eni) != nullptr;
+  if (is_judged) {
+    const Decision decision = judge_again(context, tuple, state);
+    if (decision.verdict != Verdict::Accept) {
+      if (state.is_revoked()) return false;
+      revoke(context, tuple, state, lasting_reason(decision));
+      return true;
+    }
+  }
+  note_flow_end(context, tuple, state);
+  context.flows.remove(&state);
+  return true;
+}
+
 TimeoutTable timeouts_of(const InterfaceRow& row, const TrackingSettings& tracking) {
   TimeoutTable table;
-  table.tcp_established_ms = row.timeouts.tcp_established_s * 1000;
-  table.udp_ms = row.timeouts.udp_s * 1000;
-  table.udp_stream_ms = row.timeouts.udp_stream_s * 1000;
+  table.tcp_established_ms = row.tracking.tcp_established_s * 1000;
+  table.udp_ms = row.tracking.udp_s * 1000;
+  table.udp_stream_ms = row.tracking.udp_stream_s * 1000;
   table.syn_ms = tracking.syn_s * 1000;
   table.half_closed_ms = tracking.half_closed_s * 1000;
   table.time_wait_ms = tracking.time_wait_s * 1000;
@@ -163,22 +229,25 @@ FlowTuple tuple_of(const Burst& burst, std::size_t i) {
                                    : flow_tuple_of(burst.facts[i], eni, burst.direction);
 }
 
-FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i, FlowState* guess) {
-  FlowState* state = context.flows.find(burst.names[i], guess);
+FlowState* find_live_flow(WorkerContext& context, Burst& burst, std::size_t i, FlowState* found) {
+  FlowState* state = found;
   if (state == nullptr && is_icmp_answer(burst.facts[i])) {
     burst.marks[i].is_one_way = true;
     const FlowTuple tuple = tuple_of(burst, i);
     burst.end_hashes[i] = owner_hash(context.config.key, tuple);
     context.flows.name(tuple, burst.end_hashes[i], burst.names[i]);
-    state = context.flows.find(burst.names[i], nullptr);
+    state = context.flows.find(burst.names[i]);
   }
   if (state == nullptr) return nullptr;
   const InterfaceRow& row = *burst.end_of(i).row;
   const bool is_gone =
       is_over(context, row, burst.facts[i].proto, *state) || must_forget(context, burst, i, *state);
-  if (!is_gone) return state;
-  forget_flow(context, burst, state);
-  return nullptr;
+  if (is_gone || !settle_change(context, burst, i, *state)) {
+    forget_flow(context, burst, state);
+    return nullptr;
+  }
+  mark_watched(burst, i, *state);
+  return state;
 }
 
 void find_flow(WorkerContext& context, Burst& burst) {
@@ -189,15 +258,24 @@ void find_flow(WorkerContext& context, Burst& burst) {
   for (const std::size_t i : burst.judged()) {
     burst.flows[i] = context.flows.guess(burst.names[i]);
   }
+  static_assert(kBurstMax <= 64);
+  std::uint64_t guessed = 0;  // bit i: some flow comes near packet i
+  for (const std::size_t i : burst.judged()) {
+    if (burst.flows[i] == nullptr) burst.flows[i] = context.flows.guess_second(burst.names[i]);
+    guessed |= std::uint64_t{burst.flows[i] != nullptr} << i;
+  }
   for (const std::size_t i : burst.judged()) {
     FlowState* guess = std::exchange(burst.flows[i], nullptr);
     if (burst.facts[i].has(PacketFacts::kIcmpError) && is_related(context, burst, i)) {
       burst.marks[i].is_related = true;
       continue;
     }
-    FlowState* state = context.flows.find(burst.names[i], guess);
+    // A guess that is gone was of a flow that ended in this burst, which need not be this one.
+    const bool is_lost = guess == nullptr && (guessed >> i & 1) != 0;
+    FlowState* state =
+        is_lost ? context.flows.find(burst.names[i]) : context.flows.find(burst.names[i], guess);
     const bool is_live = state != nullptr && is_surely_live(burst, i, *state);
-    burst.flows[i] = is_live ? state : find_live_flow(context, burst, i, guess);
+    burst.flows[i] = is_live ? state : find_live_flow(context, burst, i, state);
   }
 }
 

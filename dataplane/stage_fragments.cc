@@ -41,10 +41,12 @@ std::uint32_t table_owner(const WorkerContext& context, const PacketFacts& facts
   return static_cast<std::uint32_t>((hash >> 32) * context.config.worker_count >> 32);
 }
 
-// A packet of nobody on a bump in the wire is not ours to hold, nor is one whose source is a lie:
-// locate() drops that, and until then it must not take the room of others.
+// A packet of nobody on a bump in the wire is not ours to hold, nor is one whose source is a lie or
+// whose frame is for another station: locate() drops that, and until then it must not take the room
+// of others.
 bool is_ours(WorkerContext& context, const Burst& burst, std::size_t i) {
   if (context.policy == nullptr || is_spoofed(context, burst, i)) return false;
+  if (is_for_other_station(context, burst, i)) return false;
   const NicRole role = context.nic(burst.packets[i].in).config.role;
   if (role == NicRole::Interface || role == NicRole::Uplink) return true;
   const PacketFacts& facts = burst.facts[i];
@@ -53,6 +55,7 @@ bool is_ours(WorkerContext& context, const Burst& burst, std::size_t i) {
 }
 
 void lend(Burst& burst, std::size_t i, const FragmentHint& hint) {
+  burst.packets[i].hint = hint;
   PacketFacts& facts = burst.facts[i];
   facts.proto = hint.proto;
   facts.source_port = hint.source_port;
@@ -89,6 +92,20 @@ void ask_table(WorkerContext& context, Burst& burst, std::size_t i) {
   obey(context, burst, i, answer);
 }
 
+// A follower that came the way of its first one, which was judged here.
+FragmentHint hint_by_verdict(const WorkerContext& context, const Burst& burst, std::size_t i) {
+  FragmentHint hint = burst.packets[i].hint;
+  const auto verdict = context.first_verdicts.find(key_of(burst, i), burst.now.tick_ms);
+  hint.is_refused = !verdict || !verdict->passed;
+  hint.is_related = verdict && verdict->related;
+  return hint;
+}
+
+bool passed_as_related(const Burst& burst, std::size_t i) {
+  const auto& ends = burst.packets[i].ends;
+  return ends[0].by == By::Related || ends[1].by == By::Related;
+}
+
 // A first fragment that the parser dropped (tiny, or malformed behind the IP header) condemns its
 // train: who waits for it waits in vain.
 void refuse_train(WorkerContext& context, Burst& burst, std::size_t i) {
@@ -99,7 +116,8 @@ void refuse_train(WorkerContext& context, Burst& burst, std::size_t i) {
   const FragmentKey key = key_of(burst, i);
   const auto answer = context.fragments.add(key, piece_of(facts), kNoHeld, burst.now.tick_ms);
   if (answer.kind != FragmentAnswer::Kind::Judge) return;
-  context.fragments.set_verdict(key, false, burst.now.tick_ms);
+  context.fragments.set_verdict(key, false, burst.now.tick_ms,
+                                note_of_first(WorkerIndex::none(), false));
 }
 
 }  // namespace
@@ -123,9 +141,10 @@ void fragments(WorkerContext& context, Burst& burst) {
       refuse_train(context, burst, i);
       continue;
     }
-    const FragmentHint& hint = burst.packets[i].hint;
+    const FragmentHint hint = burst.packets[i].hint;
     if (hint.is_judged) {
-      if (hint.is_follower) lend(burst, i, hint);
+      const bool is_of_ours = hint.owner == context.config.index;
+      if (hint.is_follower) lend(burst, i, is_of_ours ? hint_by_verdict(context, burst, i) : hint);
       continue;
     }
     if (!is_ours(context, burst, i)) continue;
@@ -156,11 +175,20 @@ void refuse_follower(WorkerContext& context, Burst& burst, std::size_t i) {
 void settle_fragments(WorkerContext& context, Burst& burst) {
   if ((burst.bits & PacketFacts::kFragment) == 0) return;
   for (std::size_t i = 0; i < burst.count; ++i) {
-    if (burst.packets[i].part != FragmentPart::First || burst.packets[i].hint.is_judged) continue;
-    const Fate fate = burst.packets[i].fate;
-    const bool passed = fate == Fate::Pending || fate == Fate::Handoff;
-    // Its owner has rewritten nothing yet: the key is as it was when the table was asked.
-    context.fragments.set_verdict(key_of(burst, i), passed, burst.now.tick_ms);
+    const PacketFacts& facts = burst.facts[i];
+    const bool is_first = facts.has(PacketFacts::kFragment) && facts.fragment_offset == 0;
+    if (!is_first) continue;
+    const PacketState& packet = burst.packets[i];
+    // Nothing is rewritten yet: the key is as it was when the table was asked.
+    const bool is_related = passed_as_related(burst, i);
+    if (packet.hint.is_judged) {
+      const FirstVerdict verdict{packet.fate == Fate::Pending, is_related};
+      context.first_verdicts.put(key_of(burst, i), verdict, burst.now.tick_ms);
+    } else if (packet.part == FragmentPart::First) {
+      const bool passed = packet.fate == Fate::Pending || packet.fate == Fate::Handoff;
+      context.fragments.set_verdict(key_of(burst, i), passed, burst.now.tick_ms,
+                                    note_of_first(packet.hint.owner, is_related));
+    }
   }
 }
 
@@ -173,6 +201,7 @@ void hand_over(WorkerContext& context, Burst& burst, std::size_t i, std::uint32_
   if (packet.part != FragmentPart::Whole) {
     handoff.fragment.is_judged = true;
     handoff.fragment.is_follower = packet.part == FragmentPart::Follower;
+    handoff.fragment.owner = WorkerIndex(static_cast<std::uint16_t>(owner));
     handoff.fragment.proto = burst.facts[i].proto;
     handoff.fragment.source_port = burst.facts[i].source_port;
     handoff.fragment.destination_port = burst.facts[i].destination_port;
@@ -184,6 +213,7 @@ void hand_over(WorkerContext& context, Burst& burst, std::size_t i, std::uint32_
     return;
   }
   packet.fate = Fate::Handoff;
+  packet.hint.owner = WorkerIndex(static_cast<std::uint16_t>(owner));
   context.counters.worker.handed_over.add(1);
 }
 

@@ -4,8 +4,9 @@
 // refuses shapes that a receiver could see as something else.
 //
 // With several workers a datagram's fragments meet at the worker that the hash of (source,
-// destination, id) names; from there each travels on to the owner of the conversation, with a
-// FragmentHint, where a follower passes only if the flow of its first one is there.
+// destination, id) names; from there the first travels on to the owner of the conversation, and the
+// others follow it there, whomever their own bytes would belong to. What the owner said of the
+// first is kept there for them (first_verdicts.h): none passes where the first did not.
 
 #include "dataplane/burst.h"
 #include "dataplane/worker_context.h"

@@ -5,6 +5,7 @@
 
 #include "base/flow_hash_burst.h"
 #include "dataplane/flow_report.h"
+#include "dataplane/host_address.h"
 #include "dataplane/packet_naming.h"
 #include "dataplane/parse.h"
 #include "dataplane/stage_fragments.h"
@@ -49,16 +50,24 @@ bool cannot_be_destination(const IpAddr& address) {
   return address.is_loopback() || address.is_unspecified();
 }
 
+// Addresses whose family is known where they are read cost no look at it.
+template <Family kFamily>
+struct Addresses {
+  static IpAddr of(std::uint64_t high, std::uint64_t low) {
+    return kFamily == Family::Ipv4 ? IpAddr::v4(static_cast<std::uint32_t>(low))
+                                   : IpAddr::v6(high, low);
+  }
+  static IpAddr source(const PacketFacts& facts) { return of(facts.source_high, facts.source_low); }
+  static IpAddr destination(const PacketFacts& facts) {
+    return of(facts.destination_high, facts.destination_low);
+  }
+};
+
 // From one host to another, as far as the addresses of the packet and of its frame can tell: none
 // of the questions below has to be asked.
 bool is_ordinary(const Visit& visit) {
-  const auto is_host = [](std::uint64_t ipv4) {
-    const std::uint64_t first = ipv4 >> 24;
-    return first - 1 < 223 && first != 127;
-  };
-  const PacketFacts& facts = visit.facts();
-  return facts.has(PacketFacts::kIpv4) && is_host(facts.source_low) &&
-         is_host(facts.destination_low) && !visit.ethernet().destination.is_group();
+  return visit.facts().is_ip() && is_host(visit.facts().source()) &&
+         is_host(visit.facts().destination()) && !visit.ethernet().destination.is_group();
 }
 
 bool is_for_many(const Visit& visit) {
@@ -93,7 +102,7 @@ std::uint8_t ttl_of(const Visit& visit) {
 }
 
 // False if it ends here; else one will be taken off.
-bool take_ttl(const Visit& visit) {
+[[gnu::always_inline]] inline bool take_ttl(const Visit& visit) {
   if (ttl_of(visit) <= 1) return false;
   visit.packet().takes_ttl = true;
   return true;
@@ -110,7 +119,7 @@ const InterfaceRow* owner_in_peers(const Visit& visit, VpcIndex vpc, const IpAdd
 }
 
 // To the port of an interface.
-void route_to_interface(const Visit& visit, const InterfaceRow& row) {
+[[gnu::always_inline]] inline void route_to_interface(const Visit& visit, const InterfaceRow& row) {
   const NicIndex out = visit.context.topology.nic_of(row.eni);
   if (out.is_none()) return visit.end_for(DropReason::UnknownAddress);
   visit.set_end(Direction::Ingress, row);
@@ -126,15 +135,11 @@ void route_to_uplink(const Visit& visit, VpcIndex vpc) {
     return visit.end_for(DropReason::NoRoute);
   }
   const NicInfo& uplink = visit.context.nic(out);
-  for (const InterfaceAddress& own : uplink.config.addresses) {
-    if (own.address == visit.facts().destination()) return visit.end_for(DropReason::ToAppliance);
+  if (uplink.config.holds(visit.facts().destination())) {
+    return visit.end_for(DropReason::ToAppliance);
   }
   const Family family = visit.facts().family();
-  bool has_gateway = false;
-  for (const IpAddr& address : uplink.config.gateways) {
-    has_gateway = has_gateway || address.family() == family;
-  }
-  if (!has_gateway) return visit.end_for(DropReason::NoRoute);
+  if (!uplink.config.has_gateway(family)) return visit.end_for(DropReason::NoRoute);
   if (!take_ttl(visit)) return visit.end_for(DropReason::TtlExpired);
   const MacAddr gateway = gateway_mac(uplink, family);
   if (gateway.is_zero()) return visit.end_for(DropReason::NoNeighbor);
@@ -172,7 +177,8 @@ void locate_from_interface(const Visit& visit) {
   visit.set_end(Direction::Egress, *row);
   const bool is_spoof =
       config.source_check && is_foreign(visit.context, visit.burst, visit.i, *row);
-  if (is_ordinary(visit) && !is_spoof && !is_for_subnet(visit, *row)) [[likely]] {
+  const bool is_ours = !is_for_other_station(visit.context, visit.burst, visit.i);
+  if (is_ordinary(visit) && !is_spoof && is_ours && !is_for_subnet(visit, *row)) [[likely]] {
     return route_from_interface(visit, *row);
   }
   if (is_dhcp(visit) && is_for_many(visit) && visit.ethernet().source == row->mac) {
@@ -187,6 +193,7 @@ void locate_from_interface(const Visit& visit) {
     return visit.drop_for(DropReason::MalformedAddress);
   }
   if (is_spoof) return visit.drop_for(DropReason::SourceCheck);
+  if (!is_ours) return visit.drop_for(DropReason::ForeignMac);
   route_from_interface(visit, *row);
 }
 
@@ -202,12 +209,13 @@ void locate_from_uplink(const Visit& visit) {
       return visit.drop_for(DropReason::MalformedAddress);
     }
   }
-  for (const InterfaceAddress& own : config.addresses) {
-    if (own.address == destination) return visit.drop_for(DropReason::ToAppliance);
-  }
   if (is_spoofed(visit.context, visit.burst, visit.i)) {
     return visit.drop_for(DropReason::SourceCheck);
   }
+  if (is_for_other_station(visit.context, visit.burst, visit.i)) {
+    return visit.drop_for(DropReason::ForeignMac);
+  }
+  if (config.holds(destination)) return visit.drop_for(DropReason::ToAppliance);
   const InterfaceRow* owner = nullptr;
   for (VpcIndex vpc : config.vpcs) {
     if (owner == nullptr) owner = visit.context.addresses.owner_of(vpc, destination);
@@ -284,6 +292,85 @@ void locate_other(const Visit& visit) {
   leave_unknown(visit, DropReason::NotIp);
 }
 
+// Towards an interface, from outside of every VPC.
+[[gnu::always_inline]] inline bool locate_plain_inbound(const Visit& visit, const NicConfig& config,
+                                                        const IpAddr& source,
+                                                        const IpAddr& destination) {
+  AddressBook& addresses = visit.context.addresses;
+  if (config.role == NicRole::Outside) {
+    if (addresses.owner_of(source) != nullptr) return false;
+    const InterfaceRow* owner = addresses.owner_of(destination);
+    if (owner == nullptr) return false;
+    visit.packet().out = config.peer;
+    visit.set_end(Direction::Ingress, *owner);
+    return true;
+  }
+  if (addresses.may_be_inside(source) || config.vpcs.size() != 1) return false;
+  if (config.holds(destination)) return false;
+  const InterfaceRow* owner = addresses.owner_of(config.vpcs[0], destination);
+  if (owner == nullptr || !take_ttl(visit)) return false;
+  route_to_interface(visit, *owner);
+  return true;
+}
+
+// From the port of an interface, with its addresses: out of every VPC, or to another interface.
+[[gnu::always_inline]] inline bool locate_plain_outbound(const Visit& visit,
+                                                         const NicConfig& config,
+                                                         const IpAddr& source,
+                                                         const IpAddr& destination) {
+  AddressBook& addresses = visit.context.addresses;
+  const InterfaceRow* row = visit.policy().find_interface(config.interface);
+  if (row == nullptr || addresses.owner_of(row->vpc, source) != row) return false;
+  if (visit.ethernet().source != row->mac) return false;
+  const bool may_be_inside = addresses.may_be_inside(destination);
+  const InterfaceRow* owner = may_be_inside ? addresses.owner_of(row->vpc, destination) : nullptr;
+  if (may_be_inside && owner == nullptr) return false;
+  visit.set_end(Direction::Egress, *row);
+  if (owner != nullptr) {
+    route_to_interface(visit, *owner);
+  } else {
+    route_to_uplink(visit, row->vpc);
+  }
+  return true;
+}
+
+// What locate_ip() says of the packets that are nearly all there are, sooner: whole ones from one
+// host to another. False: nothing was done, locate_ip() has to be asked.
+template <Family kFamily>
+[[gnu::always_inline]] inline bool locate_plain(const Visit& visit) {
+  const IpAddr source = Addresses<kFamily>::source(visit.facts());
+  const IpAddr destination = Addresses<kFamily>::destination(visit.facts());
+  if (!is_host(source) || !is_host(destination)) return false;
+  const EthernetHeader& ethernet = visit.ethernet();
+  if (ethernet.source.is_group() || ethernet.destination.is_group()) return false;
+  const NicInfo& nic = visit.nic();
+  const NicConfig& config = nic.config;
+  switch (config.role) {
+    case NicRole::Outside:
+      return locate_plain_inbound(visit, config, source, destination);
+    case NicRole::Uplink:
+      return ethernet.destination == nic.mac &&
+             locate_plain_inbound(visit, config, source, destination);
+    case NicRole::Interface:
+      return ethernet.destination == nic.mac &&
+             locate_plain_outbound(visit, config, source, destination);
+    case NicRole::Inside:
+      return false;
+  }
+  return false;
+}
+
+bool locate_plain(const Visit& visit) {
+  switch (visit.facts().bits) {
+    case PacketFacts::kIpv4:
+      return locate_plain<Family::Ipv4>(visit);
+    case PacketFacts::kIpv6:
+      return locate_plain<Family::Ipv6>(visit);
+    default:
+      return false;
+  }
+}
+
 // The conversation that decides which worker is asked: an ICMP error goes where its quote's is.
 // Of what ipv4_key_of() does not name.
 std::uint64_t conversation_hash(const WorkerContext& context, const Burst& burst, std::size_t i) {
@@ -317,12 +404,20 @@ void hash_conversations(const WorkerContext& context, Burst& burst) {
   for (std::size_t k = 0; k < count; ++k) burst.hashes[places[k]] = hashes[k];
 }
 
-// Packets of conversations that another worker owns go there.
+// Packets of conversations that another worker owns go there, and where a first fragment went the
+// others go.
 void find_owners(WorkerContext& context, Burst& burst) {
   const std::uint32_t count = context.config.worker_count;
   if (count <= 1) return;
   for (std::size_t i = 0; i < burst.count; ++i) {
     if (!burst.has_end(i)) continue;
+    const PacketState& packet = burst.packets[i];
+    if (packet.part == FragmentPart::Follower) {
+      const bool is_elsewhere =
+          !packet.hint.owner.is_none() && packet.hint.owner != context.config.index;
+      if (is_elsewhere) hand_over(context, burst, i, packet.hint.owner.value());
+      continue;
+    }
     const auto owner = static_cast<std::uint32_t>((burst.hashes[i] >> 32) * count >> 32);
     if (owner != context.config.index.value()) hand_over(context, burst, i, owner);
   }
@@ -363,7 +458,18 @@ bool is_spoofed(WorkerContext& context, const Burst& burst, std::size_t i) {
   return false;
 }
 
-void locate(WorkerContext& context, Burst& burst) {
+bool is_for_other_station(const WorkerContext& context, const Burst& burst, std::size_t i) {
+  const NicInfo& nic = context.nic(burst.packets[i].in);
+  const bool is_router =
+      nic.config.role == NicRole::Interface || nic.config.role == NicRole::Uplink;
+  return is_router && nic.config.source_check &&
+         wire_at<EthernetHeader>(burst.frames[i].data).destination != nic.mac;
+}
+
+namespace {
+
+template <bool kMayShorten>
+void locate_all(WorkerContext& context, Burst& burst) {
   for (std::size_t i = 0; i < burst.count; ++i) {
     // What has a way out already is ARP or neighbour discovery crossing a bump in the wire.
     if (!burst.is_pending(i) || !burst.packets[i].out.is_none()) continue;
@@ -376,12 +482,21 @@ void locate(WorkerContext& context, Burst& burst) {
       locate_other(visit);
       continue;
     }
+    if (kMayShorten && locate_plain(visit)) continue;
     locate_ip(visit);
     const bool is_refused = burst.packets[i].part == FragmentPart::Refused;
     if (is_refused && burst.is_pending(i)) refuse_follower(context, burst, i);
   }
   hash_conversations(context, burst);
   find_owners(context, burst);
+}
+
+}  // namespace
+
+void locate(WorkerContext& context, Burst& burst) { locate_all<true>(context, burst); }
+
+void locate_the_long_way(WorkerContext& context, Burst& burst) {
+  locate_all<false>(context, burst);
 }
 
 }  // namespace sluice

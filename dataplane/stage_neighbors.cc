@@ -107,11 +107,8 @@ void meet_uplink(WorkerContext& context, Burst& burst, std::size_t i, const Neig
   burst.packets[i].fate = Fate::Consume;
   if (tells_gateway(query)) return learn(nic, query);
   if (query.kind != NeighborQuery::Kind::Request) return;
-  bool is_own = false;
-  for (const InterfaceAddress& own : nic.config.addresses) {
-    is_own = is_own || own.address == query.target;
-  }
-  if (is_own || is_interface_of(context, nic.config, query.target)) answer(context, burst, i);
+  if (nic.config.holds(query.target) || is_interface_of(context, nic.config, query.target))
+    answer(context, burst, i);
 }
 
 void cross_bump(WorkerContext& context, Burst& burst, std::size_t i, const NeighborQuery& query) {

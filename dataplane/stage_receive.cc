@@ -8,12 +8,9 @@
 namespace sluice {
 namespace {
 
-// Copied whole: made anew for each packet it is written in small pieces, which the processor then
-// has to wait for before it can read them in large ones.
-const PacketState kFresh;
-
 void begin_burst(WorkerContext& context, Burst& burst) {
-  burst.count = 0;
+  burst.count = burst.taken = 0;
+  burst.in = NicIndex::none();
   burst.now = context.clock.moment();
   burst.begin = burst.end = 0;
   burst.direction = Direction::Egress;
@@ -56,13 +53,10 @@ void take_back(WorkerContext& context, Burst& burst,
 void receive(WorkerContext& context, Burst& burst, NicIndex nic) {
   begin_burst(context, burst);
   burst.count = context.io.receive(nic, burst.frames);
+  burst.in = nic;
   if (burst.count == 0) return;
   std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < burst.count; ++i) {
-    burst.packets[i] = kFresh;
-    burst.packets[i].in = nic;
-    bytes += burst.frames[i].length;
-  }
+  for (std::size_t i = 0; i < burst.count; ++i) bytes += burst.frames[i].length;
   auto& tallies = context.counters.nic(nic);
   tallies.rx_packets.add(burst.count);
   tallies.rx_bytes.add(bytes);
@@ -70,10 +64,18 @@ void receive(WorkerContext& context, Burst& burst, NicIndex nic) {
 
 void receive_handed_over(WorkerContext& context, Burst& burst, SpscRing<Handoff>& inbox) {
   begin_burst(context, burst);
-  std::array<Handoff, kBurstMax> handed;
-  const std::size_t count = inbox.pop(handed);
-  for (std::size_t i = 0; i < count; ++i) {
-    add_packet(burst, handed[i].frame, handed[i].nic).hint = handed[i].fragment;
+  HandedOver& handed = context.handed_over;
+  if (handed.is_empty()) {
+    handed.begin = 0;
+    handed.end = inbox.pop(handed.items);
+  }
+  bool has_first = false;
+  for (; !handed.is_empty(); ++handed.begin) {
+    const Handoff& next = handed.items[handed.begin];
+    // Only the next burst knows what became of it.
+    if (has_first && next.fragment.is_follower) return;
+    has_first = has_first || (next.fragment.is_judged && !next.fragment.is_follower);
+    add_packet(burst, next.frame, next.nic).hint = next.fragment;
   }
 }
 

@@ -13,7 +13,8 @@ namespace sluice {
 
 // Polls the device once.
 void receive(WorkerContext& context, Burst& burst, NicIndex nic);
-// Takes what another worker handed over.
+// Takes what another worker handed over, up to a fragment that follows one of the same burst: what
+// is left comes with the next call, whichever inbox that is about.
 void receive_handed_over(WorkerContext& context, Burst& burst, SpscRing<Handoff>& inbox);
 // Takes fragments back whose first one came, or which waited too long (dropped already).
 void receive_released(WorkerContext& context, Burst& burst);

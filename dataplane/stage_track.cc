@@ -1,6 +1,7 @@
 #include "dataplane/stage_track.h"
 
 #include "dataplane/flow_report.h"
+#include "dataplane/flow_room.h"
 #include "dataplane/packet_naming.h"
 #include "dataplane/stage_admit.h"
 #include "dataplane/stage_find_flow.h"
@@ -30,12 +31,24 @@ void reopen(WorkerContext& context, Burst& burst, std::size_t i, FlowState& stat
   admit_first(context, burst, i);
 }
 
+// What was known of the old connection says nothing about the new one.
+void watch_anew(WorkerContext& context, Burst& burst, std::size_t i, FlowState& state,
+                const Decision& decision) {
+  context.layer7.forget(state);
+  state.l7 = FlowState::kL7None;
+  begin_watch(context, burst, i, state, decision.conditional);
+  if (state.is_watched()) adopt(context, state, decision);
+}
+
 // A new connection on an entry of an old one passes by the rules of now, not by what the old one
 // was allowed. False: they refuse it, and the entry is closed.
 bool may_restart(WorkerContext& context, Burst& burst, std::size_t i, FlowState& state) {
   const Decision decision =
       context.verdicts.decide(*context.policy, first_question_of(tuple_of(burst, i), state));
-  if (decision.verdict == Verdict::Accept) return true;
+  if (decision.verdict == Verdict::Accept) {
+    watch_anew(context, burst, i, state, decision);
+    return true;
+  }
   revoke(context, tuple_of(burst, i), state);
   refuse(context, burst, i, decision.reason, decision.by);
   return false;
@@ -47,7 +60,9 @@ void track_one(WorkerContext& context, Burst& burst, std::size_t i) {
   if (track_plain(state, packet)) [[likely]]
     return;
   const TrackingSettings& tracking = context.policy->tracking();
+  const Embryo before = embryo_of(state);
   const TrackOutcome outcome = track(state, packet, tracking.mode == TcpMode::Strict);
+  count_moved(context, burst.end_of(i).eni, before, state);
   if (outcome.out_of_window) {
     context.counters.interface(burst.end_of(i).eni).out_of_window.add(1);
   }
@@ -61,7 +76,10 @@ void track_one(WorkerContext& context, Burst& burst, std::size_t i) {
   }
   // Whoever still tries finds it refused for as long as that goes on.
   if (state.is_revoked()) state.last_seen_ms = burst.now.tick_ms;
-  if (!outcome.passes) refuse(context, burst, i, outcome.reason, By::Flow);
+  if (!outcome.passes) {
+    refuse(context, burst, i, state.is_revoked() ? state.revoked_reason() : outcome.reason,
+           By::Flow);
+  }
 }
 
 }  // namespace

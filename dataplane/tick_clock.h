@@ -51,6 +51,10 @@ class TickClock {
 
   // True if the tick (not in the future) lies in a log window before the one under way.
   bool is_before_window(TickMs tick) const { return age_ms(tick) > window_age_ms_; }
+  // The greatest age of a tick that is neither above `limit_ms` nor before that window.
+  TickMs age_max_in_window(TickMs limit_ms) const {
+    return static_cast<TickMs>(std::min<std::uint64_t>(limit_ms, window_age_ms_));
+  }
   // Unix second in which the log window of that tick (not in the future) begins. Ticks before the
   // last time but one that the clock was set are told by the offset between the two.
   std::uint32_t window_of(TickMs tick) const {

@@ -41,6 +41,8 @@ static_assert(sizeof(VlanTag) == 4);
 struct Ipv4Header {
   static constexpr std::uint16_t kMoreFragments = 0x2000;
   static constexpr std::uint16_t kOffsetMask = 0x1fff;
+  static constexpr std::uint16_t kInPieces =
+      kMoreFragments | kOffsetMask;  // none in a whole packet
 
   std::uint8_t version_ihl;
   std::uint8_t service;

@@ -5,6 +5,7 @@
 #include "dataplane/flow_report.h"
 #include "dataplane/pipeline.h"
 #include "dataplane/stage_find_flow.h"
+#include "dataplane/stage_identify.h"
 #include "dataplane/stage_neighbors.h"
 #include "dataplane/stage_receive.h"
 #include "dataplane/worker_context.h"
@@ -12,15 +13,25 @@
 namespace sluice {
 namespace {
 
-constexpr std::size_t kExpireBudget = 64;     // flows looked at per turn
 constexpr std::size_t kFinishBudget = 1'024;  // slots per step of the last turn
+
+// What was received; returns how many packets that were.
+std::size_t run_burst(WorkerContext& context) {
+  if (context.burst.count == 0) {
+    context.stages.polled_nothing();
+    return 0;
+  }
+  context.stages.passed(StageName::Receive);
+  const std::size_t received = context.burst.count;
+  run_pipeline(context, context.burst);
+  return received;
+}
 
 std::size_t run_devices(WorkerContext& context) {
   std::size_t worked = 0;
   for (std::size_t nic = 0; nic < context.config.nics.size(); ++nic) {
     receive(context, context.burst, NicIndex(static_cast<std::uint16_t>(nic)));
-    worked += context.burst.count;
-    run_pipeline(context, context.burst);
+    worked += run_burst(context);
   }
   return worked;
 }
@@ -29,23 +40,22 @@ std::size_t run_inboxes(WorkerContext& context) {
   std::size_t worked = 0;
   for (SpscRing<Handoff>* inbox : context.links.inbox) {
     if (inbox == nullptr) continue;
-    receive_handed_over(context, context.burst, *inbox);
-    worked += context.burst.count;
-    run_pipeline(context, context.burst);
+    do {
+      receive_handed_over(context, context.burst, *inbox);
+      worked += run_burst(context);
+    } while (!context.handed_over.is_empty());
   }
   return worked;
 }
 
 std::size_t run_released(WorkerContext& context) {
   receive_released(context, context.burst);
-  const std::size_t worked = context.burst.count;
-  run_pipeline(context, context.burst);
-  return worked;
+  return run_burst(context);
 }
 
 void expire_flows(WorkerContext& context) {
-  context.flows.expire(
-      context.clock.moment().tick_ms, kExpireBudget,
+  context.work.visited = context.flows.expire(
+      context.clock.moment().tick_ms, kExpiredPerTurn,
       [&](const FlowTuple& tuple, FlowState& state) {
         return timeout_at_visit(context, tuple, state);
       },
@@ -161,6 +171,10 @@ Worker::~Worker() = default;
 
 std::size_t Worker::turn(UnixNanos now, std::uint64_t offset_ns) {
   WorkerContext& context = *context_;
+  context.stages.begin_turn(context.watches_stages());
+  context.work = TurnWork{};
+  const std::uint64_t looked_before = context.flows.looked();
+  const std::uint64_t asked_before = context.verdicts.asked();
   context.clock.advance(now, offset_ns);
   const Published<PolicySnapshot> nothing;
   const Section<PolicySnapshot> section(context.links.policy == nullptr ? nothing
@@ -172,11 +186,16 @@ std::size_t Worker::turn(UnixNanos now, std::uint64_t offset_ns) {
   worked += run_inboxes(context);
   worked += run_released(context);
   expire_flows(context);
+  settle_unidentified(context);
   resolve_gateways(context);
   context.sweep.step(context);
   answer_mail(context);
+  context.work.packets = worked;
+  context.work.looked = context.flows.looked() - looked_before;
+  context.work.asked = context.verdicts.asked() - asked_before;
   show_levels(context, worked);
   leave_epoch_section(context);
+  context.stages.passed(worked == 0 ? StageName::Idle : StageName::Upkeep);
   return context.request == nullptr ? worked : worked + 1;
 }
 
@@ -230,11 +249,19 @@ WorkerCounters Worker::counters() const {
   result.flows_begun = tallies.flows_begun.read();
   result.flows_ended = tallies.flows_ended.read();
   result.flows_refused = tallies.flows_refused.read();
+  result.tracked = tallies.tracked.read();
+  result.half_open = tallies.half_open.read();
+  result.unanswered = tallies.unanswered.read();
+  result.express = tallies.express.read();
   result.handed_over = tallies.handed_over.read();
   result.deltas_lost = tallies.deltas_lost.read();
   result.watch_lost = tallies.watch_lost.read();
   result.turns = tallies.turns.read();
   result.idle_turns = tallies.idle_turns.read();
+  result.layer7_looks = tallies.layer7_looks.read();
+  result.layer7_conflicts = tallies.layer7_conflicts.read();
+  result.signature_hits = tallies.signature_hits.read();
+  for (std::size_t i = 0; i < result.apps.size(); ++i) result.apps[i] = tallies.apps[i].read();
   result.core = context_->config.core;
   result.generation = Generation(static_cast<std::uint32_t>(tallies.generation.read()));
   return result;
@@ -266,11 +293,27 @@ InterfaceCounters Worker::interface_counters(EniIndex eni) const {
   // The end is read first: a flow that ends in between must not make the difference negative.
   const std::uint64_t ended = tallies.flows_ended.read();
   result.flows = tallies.flows_begun.read() - ended;
+  result.tracked = tallies.tracked.read();
+  result.half_open = tallies.half_open.read();
+  result.unanswered = tallies.unanswered.read();
   result.out_of_window = tallies.out_of_window.read();
+  result.app_identified = tallies.app_identified.read();
+  result.app_unknown = tallies.app_unknown.read();
+  result.app_uninspected = tallies.app_uninspected.read();
+  result.app_refused = tallies.app_refused.read();
   return result;
 }
 
+void Worker::add_signature_hits(std::span<std::uint64_t> out) const {
+  const std::size_t count = std::min<std::size_t>(out.size(), FlowFacts::kNoSignature);
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] += context_->counters.signature(static_cast<std::uint16_t>(i)).read();
+  }
+}
+
 std::size_t Worker::interface_end() const { return context_->counters.interface_end(); }
+
+StageTimes Worker::stage_times() const { return context_->stages.times(); }
 
 MacAddr Worker::neighbor(NicIndex nic, Family family) const {
   return gateway_mac(context_->nic(nic), family);

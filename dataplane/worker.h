@@ -69,7 +69,7 @@ struct WorkerLinks {
   SpscRing<FlowDelta>* deltas = nullptr;
   SpscRing<WatchEvent>* watch = nullptr;
   SpscRing<WorkerRequest*>* mail = nullptr;
-  const std::atomic<std::uint32_t>* watching = nullptr;  // bit 0: flows, bit 1: drops
+  const std::atomic<std::uint32_t>* watching = nullptr;  // bit 0: flows, 1: drops, 2: stages
   EpochDomain* epoch = nullptr;
   const Published<PolicySnapshot>* policy = nullptr;
 };
@@ -79,6 +79,8 @@ struct WorkerLinks {
 class BurstObserver {
  public:
   virtual ~BurstObserver() = default;
+  // Before that: what is remembered of the flow of burst.packets[i] in burst.direction.
+  virtual void known(const Burst&, std::size_t /*i*/, const FlowFacts&) {}
   virtual void finished(const Burst& burst) = 0;
 };
 
@@ -88,6 +90,9 @@ struct WorkerConfig {
   unsigned core = 0;
   std::uint32_t flow_capacity = 1u << 16;  // of this worker
   std::uint32_t interface_capacity = 4'096;
+  // Take the pages of the IPv4 flows now: else the first flow of each waits for the system, which
+  // clears 2 MiB for it. Those of IPv6 are taken as its flows come.
+  bool touch_memory = false;
   HashKey key;
   UnixNanos start_ns = 0;     // first moment; ticks count from the log window that holds it
   std::vector<NicInfo> nics;  // by NicIndex
@@ -118,8 +123,11 @@ class Worker {
   WorkerCounters counters() const;
   NicCounters nic_counters(NicIndex nic) const;
   InterfaceCounters interface_counters(EniIndex eni) const;
+  // Adds, for each number below out.size(), the flows that this signature matched.
+  void add_signature_hits(std::span<std::uint64_t> out) const;
   // No packet was counted at an interface from here on.
   std::size_t interface_end() const;
+  StageTimes stage_times() const;
   // The MAC resolved for a gateway, zero if none. Any thread.
   MacAddr neighbor(NicIndex nic, Family family) const;
 

@@ -273,7 +273,9 @@ void begin_flow(FlowState& state, const TrackedPacket& packet) {
   begin_windows(state, packet);
 }
 
-void revoke_flow(FlowState& state) {
+void revoke_flow(FlowState& state, DropReason reason) {
+  state.l7 = static_cast<std::uint8_t>(FlowState::kL7Revoked | state.app());
+  state.window_scales = static_cast<std::uint8_t>(reason);
   set_phase(state, FlowPhase::Closed);
   state.bits = static_cast<std::uint8_t>(state.bits & ~FlowState::kUntracked);
   state.bits |= FlowState::kRevoked;
@@ -282,6 +284,7 @@ void revoke_flow(FlowState& state) {
 TrackOutcome track(FlowState& state, const TrackedPacket& packet, bool strict) {
   if (state.flow_phase() == FlowPhase::Accounted) return track_accounted(state, packet);
   if (packet.proto == Proto::Tcp) return track_tcp(state, packet, strict);
+  if (state.is_revoked()) return refuse(DropReason::Closed);
   const bool original = is_original(state, packet);
   if (!original) state.bits |= FlowState::kReplySeen;
   if (packet.proto == Proto::Udp) {

@@ -47,9 +47,9 @@ FirstPacket first_packet(const TrackedPacket& packet, bool strict);
 // Requires that first_packet() did not say Never.
 void begin_flow(FlowState& state, const TrackedPacket& packet);
 
-// Closes a TCP connection that the rules refuse now, tracked or not: as after a RST its segments
-// are dropped and a clean SYN asks anew, but for as long as either side goes on trying.
-void revoke_flow(FlowState& state);
+// Closes a conversation that the rules refuse now, tracked or not: as after a RST its packets are
+// dropped, for `reason`, and a clean SYN asks anew, but for as long as either side goes on trying.
+void revoke_flow(FlowState& state, DropReason reason = DropReason::Closed);
 
 struct TrackOutcome {
   bool passes = true;

@@ -4,15 +4,20 @@
 // entry. All tags are compared by one vector instruction, so a lookup reads this line and, nearly
 // always, one entry.
 //
-//      0                16                              48             56        60    64
-//      +----------------+-------------------------------+--------------+---------+-----+
-//      | 8 tags, 0=free | 8 entry indexes               | overflow     | overflow| un- |
-//      |                |                               | bits         | count   | used|
-//      +----------------+-------------------------------+--------------+---------+-----+
+//      0                16                              48             56        60       64
+//      +----------------+-------------------------------+--------------+---------+--------+
+//      | 8 tags, 0=free | 8 entry indexes               | overflow     | overflow| depar- |
+//      |                |                               | bits         | count   | tures  |
+//      +----------------+-------------------------------+--------------+---------+--------+
 //
 // A flow whose first bucket is this one but which lies in its second sets one of 64 overflow bits
 // here. A miss that finds its bit clear is over after this line. Bits are not counted one by one;
 // they are cleared together when the last such flow goes.
+//
+// Readers on other threads. The owner writes what they read by atomic stores: an arrival is key,
+// index, tag in this order; a departure is tag, count of departures, and only then may the entry be
+// given another key. A reader takes the count, the tags, the index, the key and the count again:
+// if both counts are equal, the key was that of the tag. tests/models/flow_read.pml proves it.
 
 #include <bit>
 #include <cstddef>
@@ -27,6 +32,16 @@
 
 namespace sluice {
 
+// A word that the owner of a table writes and other threads read. Plain moves on x86.
+template <class Word>
+void store_shared(Word& word, Word value, int order) {
+  __atomic_store_n(&word, value, order);
+}
+template <class Word>
+Word load_shared(const Word& word, int order) {
+  return __atomic_load_n(&word, order);
+}
+
 struct alignas(kCacheLine) FlowBucket {
   static constexpr unsigned kPlaces = 8;
   static constexpr std::uint16_t kFreeTag = 0;
@@ -35,7 +50,7 @@ struct alignas(kCacheLine) FlowBucket {
   std::uint32_t entries[kPlaces];
   std::uint64_t overflow_bits;
   std::uint32_t overflow_count;
-  std::uint32_t unused;
+  std::uint32_t departures;  // flows that have left this line, modulo 2^32
 
   // Bit i is set where place i holds this tag.
   unsigned match(std::uint16_t tag) const {
@@ -55,16 +70,18 @@ struct alignas(kCacheLine) FlowBucket {
   unsigned used() const { return kPlaces - static_cast<unsigned>(std::popcount(free_places())); }
   // Requires a free place.
   void put(std::uint16_t tag, std::uint32_t entry) {
-    const auto place = static_cast<unsigned>(std::countr_zero(free_places()));
-    tags[place] = tag;
-    entries[place] = entry;
+    const auto place = static_cast<unsigned>(std::countr_zero(free_places())) % kPlaces;
+    store_shared(entries[place], entry, __ATOMIC_RELAXED);
+    store_shared(tags[place], tag, __ATOMIC_RELEASE);
   }
   // False if this line does not hold the entry under this tag.
   bool take(std::uint16_t tag, std::uint32_t entry) {
     for (unsigned mask = match(tag); mask != 0; mask &= mask - 1) {
-      const auto place = static_cast<unsigned>(std::countr_zero(mask));
+      const auto place = static_cast<unsigned>(std::countr_zero(mask)) % kPlaces;
       if (entries[place] != entry) continue;
-      tags[place] = kFreeTag;
+      store_shared(tags[place], kFreeTag, __ATOMIC_RELAXED);
+      store_shared(departures, departures + 1, __ATOMIC_RELEASE);
+      __atomic_thread_fence(__ATOMIC_RELEASE);  // whoever sees the next key sees this count
       return true;
     }
     return false;

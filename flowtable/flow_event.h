@@ -36,6 +36,7 @@ struct FlowDelta {
   Verdict action = Verdict::Accept;          // Accept or Drop (REJECT)
   DropReason reason = DropReason::None;      // of a refusal
   std::uint8_t tcp_flags = 0;                // LogTcpFlags
+  std::uint8_t app = 0;                      // FlowState::app() when it was sent
   WorkerIndex worker;
   Generation generation;  // of the policy that judged
   // That admitted the flow; none for refusals, related packets, and answers of untracked flows.
@@ -63,12 +64,50 @@ enum class FlowPhase : std::uint8_t {
   Accounted,  // untracked: an entry only for the flow log (CT-29)
 };
 
+inline constexpr std::size_t kFlowPhaseCount = static_cast<std::size_t>(FlowPhase::Accounted) + 1;
+
 constexpr std::string_view name_of(FlowPhase phase) {
-  constexpr std::array<std::string_view, 12> kNames = {
+  constexpr std::array<std::string_view, kFlowPhaseCount> kNames = {
       "free",      "syn-sent", "syn-received", "established", "fin-wait", "closing",
       "time-wait", "closed",   "single",       "replied",     "stream",   "untracked"};
   return kNames[static_cast<std::size_t>(phase)];
 }
+
+// What the first bytes of a conversation told beside its application: the name that its client
+// asked for, the fingerprint of its hello, the signature that matched. In place, so that who copies
+// it asks the system for no memory. All zero: nothing.
+struct FlowFacts {
+  static constexpr std::size_t kNameMax = 253;  // RFC 1035 2.3.4, as text
+  static constexpr std::size_t kJa4Size = 36;   // FoxIO, technical details JA4
+  // Signatures are told by numbers below kSignatureNumbers (base/ids.h: SignatureIndex); those
+  // that have a greater one are all told by kUnnamedSignature.
+  static constexpr std::uint16_t kNoSignature = 0xffff;
+  static constexpr std::uint16_t kUnnamedSignature = 0xfffe;
+  static constexpr std::uint16_t kSignatureNumbers = 0xfffe;
+
+  std::uint16_t signature_plus_one;
+  std::uint8_t name_size;
+  std::uint8_t ja4_size;
+  std::array<char, kNameMax> name_text;
+  std::array<char, kJa4Size> ja4_text;
+
+  // Empty: nothing was asked for, or it is not remembered.
+  std::string_view name() const { return {name_text.data(), name_size}; }
+  std::string_view ja4() const { return {ja4_text.data(), ja4_size}; }
+  std::uint16_t signature() const { return static_cast<std::uint16_t>(signature_plus_one - 1); }
+  void set_signature(std::uint16_t number) {
+    signature_plus_one = static_cast<std::uint16_t>(number + 1);
+  }
+  // What is longer is cut.
+  void set_name(std::string_view text) { name_size = copy_into(name_text, text); }
+  void set_ja4(std::string_view text) { ja4_size = copy_into(ja4_text, text); }
+
+ private:
+  template <std::size_t kSize>
+  static std::uint8_t copy_into(std::array<char, kSize>& place, std::string_view text) {
+    return static_cast<std::uint8_t>(text.copy(place.data(), kSize));
+  }
+};
 
 // A flow as `flow list` shows it.
 struct FlowView {
@@ -81,6 +120,13 @@ struct FlowView {
   Generation generation;
   std::uint32_t idle_ms = 0;
   std::uint32_t expires_in_ms = 0;
+  std::uint8_t app = 0;     // FlowState::app()
+  bool is_watched = false;  // its application is not known yet
+  FlowFacts facts{};
+  // What the flow log counts since the minute began or the flow was last reported, by Direction;
+  // zero at interfaces without a flow log.
+  std::array<std::uint32_t, 2> packets{};
+  std::array<std::uint64_t, 2> bytes{};
 };
 
 // Something worth watching: flows that begin and end, packets that are dropped.
@@ -93,6 +139,8 @@ struct WatchEvent {
   WorkerIndex worker;
   NicIndex nic;
   RuleIndex rule;
+  std::uint8_t app = 0;  // FlowState::app(), where there is a flow
+  FlowFacts facts{};     // of a flow that ends
   FlowTuple tuple;
   std::uint32_t length = 0;  // bytes, IP total length where known
   UnixNanos time_ns = 0;

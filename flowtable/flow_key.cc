@@ -5,20 +5,9 @@
 
 namespace sluice {
 
-namespace {
-
-struct Endpoint {
-  std::uint64_t high;
-  std::uint64_t low;
-  std::uint16_t port;
-  auto operator<=>(const Endpoint&) const = default;
-};
-
-}  // namespace
-
 std::uint64_t owner_hash_of_any(const HashKey& key, const FlowTuple& tuple) {
-  Endpoint first{tuple.local.high(), tuple.local.low(), tuple.local_port};
-  Endpoint second{tuple.remote.high(), tuple.remote.low(), tuple.remote_port};
+  FlowEnd first{tuple.local.high(), tuple.local.low(), tuple.local_port};
+  FlowEnd second{tuple.remote.high(), tuple.remote.low(), tuple.remote_port};
   std::uint64_t kind = static_cast<std::uint64_t>(tuple.proto) << 32;
   if (is_icmp(tuple.proto)) {
     // The number belongs to the exchange, not to one of its ends.

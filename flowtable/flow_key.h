@@ -14,6 +14,8 @@
 // whether the tuple had the number twice (a query, CT-26) or once (any other ICMP).
 
 #include <array>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -33,6 +35,24 @@ constexpr std::array<std::uint64_t, 2> owner_words(std::uint64_t one, std::uint6
   const std::uint64_t second = one < other ? other : one;
   return {first >> 16 << 32 | second >> 16,
           static_cast<std::uint64_t>(proto) << 32 | (first & 0xffff) << 16 | (second & 0xffff)};
+}
+
+// One end of a conversation.
+struct FlowEnd {
+  std::uint64_t high;
+  std::uint64_t low;
+  std::uint16_t port;
+
+  constexpr auto operator<=>(const FlowEnd&) const = default;
+};
+// The words of TCP and UDP over IPv6.
+constexpr std::array<std::uint64_t, 5> owner_words(const FlowEnd& one, const FlowEnd& other,
+                                                   Proto proto) {
+  const bool is_ordered = one <= other;
+  const FlowEnd& first = is_ordered ? one : other;
+  const FlowEnd& second = is_ordered ? other : one;
+  return {first.high, first.low, second.high, second.low,
+          static_cast<std::uint64_t>(proto) << 32 | std::uint64_t{first.port} << 16 | second.port};
 }
 
 // The keyed hash of a conversation without its interface and without its direction: what decides
@@ -83,6 +103,17 @@ constexpr std::uint32_t pack_eni_proto(const FlowTuple& tuple) {
   return pack_eni_proto(tuple.eni, tuple.proto);
 }
 
+// Equality by words of eight bytes, with one branch at its end.
+template <class Key>
+constexpr bool have_equal_words(const Key& one, const Key& other) {
+  using Words = std::array<std::uint64_t, sizeof(Key) / sizeof(std::uint64_t)>;
+  const auto left = std::bit_cast<Words>(one);
+  const auto right = std::bit_cast<Words>(other);
+  std::uint64_t different = 0;
+  for (std::size_t i = 0; i < left.size(); ++i) different |= left[i] ^ right[i];
+  return different == 0;
+}
+
 struct Ipv4FlowKey {
   std::uint32_t local;
   std::uint32_t remote;
@@ -95,6 +126,12 @@ struct Ipv4FlowKey {
     return {tuple.local.v4_value(), tuple.remote.v4_value(), ports.local, ports.remote,
             pack_eni_proto(tuple)};
   }
+  // `ports`: the remote one << 16 | the local one.
+  static constexpr Ipv4FlowKey from(std::uint32_t local, std::uint32_t remote, std::uint32_t ports,
+                                    std::uint32_t eni_proto) {
+    return {local, remote, static_cast<std::uint16_t>(ports),
+            static_cast<std::uint16_t>(ports >> 16), eni_proto};
+  }
   constexpr EniIndex eni() const { return EniIndex(eni_proto >> 8); }
   constexpr FlowTuple tuple() const {
     FlowTuple result;
@@ -106,9 +143,7 @@ struct Ipv4FlowKey {
     return result;
   }
   constexpr bool operator==(const Ipv4FlowKey& other) const {
-    return ((local ^ other.local) | (remote ^ other.remote) | (eni_proto ^ other.eni_proto) |
-            static_cast<std::uint32_t>(local_port ^ other.local_port) |
-            static_cast<std::uint32_t>(remote_port ^ other.remote_port)) == 0;
+    return have_equal_words(*this, other);
   }
 };
 static_assert(sizeof(Ipv4FlowKey) == 16);
@@ -129,9 +164,10 @@ struct Ipv6FlowKey {
             ports.remote,
             pack_eni_proto(tuple)};
   }
+  constexpr EniIndex eni() const { return EniIndex(eni_proto >> 8); }
   constexpr FlowTuple tuple() const {
     FlowTuple result;
-    result.eni = EniIndex(eni_proto >> 8);
+    result.eni = eni();
     result.proto = static_cast<Proto>(eni_proto & 0xff);
     unpack_ports({local_port, remote_port}, result);
     result.local = IpAddr::v6(local[0], local[1]);
@@ -139,11 +175,7 @@ struct Ipv6FlowKey {
     return result;
   }
   constexpr bool operator==(const Ipv6FlowKey& other) const {
-    return ((local[0] ^ other.local[0]) | (local[1] ^ other.local[1]) |
-            (remote[0] ^ other.remote[0]) | (remote[1] ^ other.remote[1]) |
-            static_cast<std::uint64_t>(local_port ^ other.local_port) |
-            static_cast<std::uint64_t>(remote_port ^ other.remote_port) |
-            static_cast<std::uint64_t>(eni_proto ^ other.eni_proto)) == 0;
+    return have_equal_words(*this, other);
   }
 };
 static_assert(sizeof(Ipv6FlowKey) == 40);

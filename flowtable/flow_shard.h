@@ -3,15 +3,15 @@
 // The flows of one worker: two tables of fixed capacity, one for IPv4 (64-byte entries) and one
 // for IPv6 (128-byte entries), behind one interface in terms of FlowTuple.
 //
-// The journey of a packet through it: name() and seek() for the whole burst, guess() for the whole
-// burst, find(); where that is null and the rules allow, insert(). A packet that passes
-// stores last_seen_ms into the state and makes no other call: the wheel looks at each flow when
-// its time could be over, and arms it anew if it was touched since. So an idle flow may still be
-// found for a while after its timeout; has_expired() of conntrack.h tells.
+// The journey of a packet through it: name() and seek() for the whole burst, guess() and then
+// guess_second() for the whole burst, find(); where that is null and the rules allow, insert(). A
+// packet that passes stores last_seen_ms into the state and makes no other call: the wheel looks at
+// each flow when its time could be over, and arms it anew if it was touched since. So an idle flow
+// may still be found for a while after its timeout; has_expired() of conntrack.h tells.
 //
 // Invariants: a tuple is in the table at most once; live flows never exceed the capacity; a
-// FlowState stays where it is until its flow ends. One owner thread; memory is reserved in the
-// constructor and never again.
+// FlowState stays where it is until its flow ends. One owner thread, but presence(), which any
+// thread may ask; memory is reserved in the constructor and never again.
 
 #include <algorithm>
 #include <cstddef>
@@ -60,8 +60,29 @@ class FlowShard {
   void name(const FlowTuple& tuple, std::uint64_t hash, FlowName& out) const {
     out.is_v4 = tuple.local.is_v4();
     if (out.is_v4) return name(Ipv4FlowKey::from(tuple), hash, out);
-    out.place = ipv6_.place(place_hash(hash, tuple.eni));
     out.v6 = Ipv6FlowKey::from(tuple);
+    // As the key has it: of "none" it keeps 24 bits, and remove() knows nothing but the key.
+    out.place = ipv6_.place(place_hash(hash, out.v6.eni()));
+  }
+
+  // The same steps for whoever holds the key of one family. `Key` is Ipv4FlowKey or Ipv6FlowKey.
+  template <class Key>
+  FlowPlace place(const Key& key, std::uint64_t hash) const {
+    return table<Key>().place(place_hash(hash, key.eni()));
+  }
+  template <class Key>
+  void seek(const FlowPlace& place) const {
+    table<Key>().prefetch_bucket(place);
+  }
+  template <class Key>
+  FlowState* guess(const FlowPlace& place) const {
+    return table<Key>().guess(place);
+  }
+  template <class Key>
+  FlowState* find(const Key& key, const FlowPlace& place, FlowState* guess) {
+    if (guess != nullptr && table<Key>().is_named(guess, key)) [[likely]]
+      return guess;
+    return table<Key>().find(key, place);
   }
 
   // Asks for the bucket line.
@@ -74,11 +95,18 @@ class FlowShard {
   FlowState* guess(const FlowName& name) const {
     return name.is_v4 ? ipv4_.guess(name.place) : ipv6_.guess(name.place);
   }
-  // The flow, or null. `guess`: what guess() gave, or null. At most two bucket lines and as many
-  // entries as tags match.
+  // For those whose guess() was null, after the guesses of the whole burst: what lies in their
+  // second bucket.
+  FlowState* guess_second(const FlowName& name) const {
+    return name.is_v4 ? ipv4_.guess_second(name.place) : ipv6_.guess_second(name.place);
+  }
+  // The flow, or null. `guess`: what guess() gave, else what guess_second() did; if both gave null
+  // and no flow was inserted since, there is none. At most two bucket lines and as many entries as
+  // tags match.
   FlowState* find(const FlowName& name, FlowState* guess) {
-    const bool is_right = guess != nullptr && (name.is_v4 ? ipv4_.is_named(guess, name.v4)
-                                                          : ipv6_.is_named(guess, name.v6));
+    if (guess == nullptr) return nullptr;
+    const bool is_right =
+        name.is_v4 ? ipv4_.is_named(guess, name.v4) : ipv6_.is_named(guess, name.v6);
     return is_right ? guess : find(name);
   }
   FlowState* find(const FlowName& name);
@@ -86,6 +114,16 @@ class FlowShard {
     FlowName sought;
     name(tuple, hash, sought);
     return find(sought);
+  }
+
+  // From any thread, while the owner works: whether there is such a flow, see
+  // FlowTable::presence(). Never waits for the owner and writes nothing. A removed flow's entry may
+  // have had another name in between, never a mixture of two. Nobody but tests asks yet.
+  Presence presence(const FlowTuple& tuple, std::uint64_t hash) const {
+    FlowName sought;
+    name(tuple, hash, sought);
+    return sought.is_v4 ? ipv4_.presence(sought.v4, sought.place)
+                        : ipv6_.presence(sought.v6, sought.place);
   }
 
   // A fresh, zeroed state (but last_seen_ms, which is now) for a tuple that find() does not know,
@@ -106,6 +144,14 @@ class FlowShard {
     state->last_seen_ms = now;
     rearm(state, now, timeout_ms);
     return state;
+  }
+
+  // See FlowTable::longest_idle(): up to 16 flows that have nothing to do with the name but that
+  // they lie where it would. Costs two bucket lines and a line for each flow there.
+  template <class MayGo>
+  FlowState* longest_idle(const FlowName& name, TickMs now, MayGo&& may_go) {
+    return name.is_v4 ? ipv4_.longest_idle(name.place, now, may_go)
+                      : ipv6_.longest_idle(name.place, now, may_go);
   }
 
   // Forgets the flow. `state` must come from find() or insert() of this shard.
@@ -151,12 +197,28 @@ class FlowShard {
   std::size_t capacity() const { return capacity_; }
   // Length of a whole walk() at this moment; never shrinks.
   std::size_t slots() const { return std::size_t{ipv4_.used()} + ipv6_.used(); }
+  // Flows looked at, since the beginning, to find one that makes room: at most 16 an insert() that
+  // needs it, and a longest_idle().
+  std::uint64_t looked() const { return ipv4_.looked() + ipv6_.looked(); }
   // Bytes reserved for one family, all its arrays together.
   std::size_t memory_size(Family family) const {
     return family == Family::Ipv4 ? ipv4_.memory_size() : ipv6_.memory_size();
   }
 
  private:
+  template <class Key>
+  FlowTable<Key>& table() {
+    if constexpr (std::is_same_v<Key, Ipv4FlowKey>) {
+      return ipv4_;
+    } else {
+      return ipv6_;
+    }
+  }
+  template <class Key>
+  const FlowTable<Key>& table() const {
+    return const_cast<FlowShard*>(this)->table<Key>();
+  }
+
   const std::uint32_t capacity_;
   const HashKey key_;
   FlowTable<Ipv4FlowKey> ipv4_;

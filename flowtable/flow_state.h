@@ -9,7 +9,7 @@
 //      0        4          8      12     13     14      15     16          32          48
 //      +--------+----------+------+------+------+-------+------+-----------+-----------+
 //      | last   | genera-  | rule | phase| bits | scale | flags| tcp seq   | log       |
-//      | seen   | tion     |      |      |      |       |      | windows   | deltas *  |
+//      | seen   | tion     | l7   |      |      |       |      | windows   | deltas *  |
 //      +--------+----------+------+------+------+-------+------+-----------+-----------+
 //
 //      * bytes 2 x 32, packets 2 x 16, seconds 4 x 6 bits, and tcp_marks in the last byte.
@@ -19,7 +19,9 @@
 #include <type_traits>
 
 #include "base/clock.h"
+#include "base/drop_reason.h"
 #include "base/ids.h"
+#include "base/limits.h"
 #include "base/verdict.h"
 #include "flowtable/flow_event.h"
 
@@ -47,13 +49,28 @@ struct FlowState {
   static constexpr std::uint8_t kFinEgressAcked = 64;
   static constexpr std::uint8_t kChallenged = 128;  // the initiator's SYN waits for the peer's word
 
+  // `l7`: what is known of its application, in the two high bits; the low six are the number of the
+  // application (lookup/l7_app.h) once it is known, of a watched flow the bits below.
+  static constexpr std::uint8_t kL7Mask = 0xc0;
+  static constexpr std::uint8_t kL7None = 0x00;     // nobody asked
+  static constexpr std::uint8_t kL7Known = 0x40;    // judged: it runs at full speed
+  static constexpr std::uint8_t kL7Watched = 0x80;  // its payload is looked at
+  static constexpr std::uint8_t kL7Revoked = 0xc0;  // is_revoked()
+  static constexpr std::uint8_t kL7Looks = 0x80;    // either of the last two: look closer
+  static constexpr std::uint8_t kL7Demanded = 1;    // it passes only as what its rules demand
+  static constexpr std::uint8_t kL7AppMask = 0x3f;
+
+  static constexpr std::uint32_t kNoRule = kRulesMax;
+
   TickMs last_seen_ms;
   std::uint32_t generation;  // of the policy that judged it last
-  std::uint32_t rule;        // RuleIndex of the rule that admitted it
-  std::uint8_t phase;        // FlowPhase
+  std::uint32_t rule : 24;   // RuleIndex of the rule that admitted it; kNoRule: none
+  std::uint32_t l7 : 8;
+  std::uint8_t phase;  // FlowPhase
   std::uint8_t bits;
-  std::uint8_t window_scales;  // ingress sender in the low, egress sender in the high nibble
-  std::uint8_t log_flags;      // FIN, SYN, RST, SYN-ACK: ingress low, egress high nibble
+  // Ingress sender in the low, egress sender in the high nibble; once revoked: the DropReason.
+  std::uint8_t window_scales;
+  std::uint8_t log_flags;  // FIN, SYN, RST, SYN-ACK: ingress low, egress high nibble
 
   std::uint32_t sequence_end[2];  // one past the highest byte sent in this direction
   std::uint32_t window_end[2];    // one past the highest byte that its receiver has room for
@@ -68,6 +85,18 @@ struct FlowState {
   FlowPhase flow_phase() const { return static_cast<FlowPhase>(phase); }
   bool has(std::uint8_t bit) const { return (bits & bit) != 0; }
   bool is_revoked() const { return flow_phase() == FlowPhase::Closed && has(kRevoked); }
+  // Why its packets are dropped. Requires is_revoked().
+  DropReason revoked_reason() const { return static_cast<DropReason>(window_scales); }
+  // Watched or revoked: no packet of it may pass unseen.
+  bool looks_closer() const { return (l7 & kL7Looks) != 0; }
+  bool is_watched() const { return (l7 & kL7Mask) == kL7Watched; }
+  bool is_demanded() const { return is_watched() && (l7 & kL7Demanded) != 0; }
+  // The number of its application; 0: not known, or not yet.
+  std::uint8_t app() const {
+    return is_watched() ? std::uint8_t{0} : static_cast<std::uint8_t>(l7 & kL7AppMask);
+  }
+  RuleIndex rule_index() const { return rule == kNoRule ? RuleIndex::none() : RuleIndex(rule); }
+  void set_rule(RuleIndex index) { rule = index.value() & kNoRule; }
   Direction initiator() const { return has(kEgressFirst) ? Direction::Egress : Direction::Ingress; }
 };
 

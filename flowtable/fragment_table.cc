@@ -33,18 +33,25 @@ std::uint32_t mask_for(std::uint32_t count) { return std::bit_ceil(count) - 1; }
 FragmentTable::FragmentTable(const FragmentTableConfig& config)
     : config_(config),
       bucket_mask_(mask_for(config.trains_max)),
-      source_mask_(mask_for(config.held_max) * 4 + 3),
+      share_mask_(mask_for(config.held_max) * 4 + 3),
+      held_max_{config.held_per_source_max, config.held_per_destination_max,
+                config.held_per_nic_max},
+      trains_max_{config.trains_per_source_max, config.trains_per_destination_max,
+                  config.trains_per_nic_max},
       buckets_(std::make_unique<Index[]>(bucket_mask_ + 1)),
       trains_(std::make_unique<Train[]>(config.trains_max)),
       ranges_(std::make_unique<Range[]>(std::size_t{config.trains_max} * config.pieces_max)),
       packets_(std::make_unique<HeldPacket[]>(config.held_max)),
-      held_of_source_(std::make_unique<std::uint32_t[]>(source_mask_ + 1)) {
+      shares_{std::make_unique<Share[]>(share_mask_ + 1),
+              std::make_unique<Share[]>(share_mask_ + 1), std::make_unique<Share[]>(kNicShares)} {
   CHECK(config.trains_max > 0);
   CHECK(config.pieces_max > 0);
   CHECK(config.held_max > 0);
   CHECK(config.held_per_train_max > 0);
-  CHECK(config.held_per_source_max > 0);
-  CHECK(config.held_per_nic_max > 0);
+  for (std::size_t kind = 0; kind < kShareKinds; ++kind) {
+    CHECK(held_max_[kind] > 0);
+    CHECK(trains_max_[kind] > 0);
+  }
   std::fill_n(buckets_.get(), bucket_mask_ + 1, kNone);
   for (Index i = config.trains_max; i-- > 0; free_train_ = i) {
     trains_[i].next_in_bucket = free_train_;
@@ -64,14 +71,28 @@ std::uint32_t FragmentTable::bucket_of(const FragmentKey& key) const {
   return static_cast<std::uint32_t>(hash) & bucket_mask_;
 }
 
-std::uint32_t FragmentTable::source_bucket_of(const IpAddr& source) const {
+std::uint32_t FragmentTable::share_bucket_of(const IpAddr& address) const {
   const std::uint64_t hash =
-      keyed_hash(config_.key, std::array<std::uint64_t, 2>{source.high(), source.low()});
-  return static_cast<std::uint32_t>(hash) & source_mask_;
+      keyed_hash(config_.key, std::array<std::uint64_t, 2>{address.high(), address.low()});
+  return static_cast<std::uint32_t>(hash) & share_mask_;
 }
 
-std::uint8_t FragmentTable::nic_bucket_of(const FragmentKey& key) {
-  return static_cast<std::uint8_t>(key.nic);
+FragmentTable::ShareIndexes FragmentTable::shares_of(const FragmentKey& key) const {
+  return {share_bucket_of(key.source), share_bucket_of(key.destination), key.nic % kNicShares};
+}
+
+template <class Link>
+void FragmentTable::append(AgeList& ages, Index train, Link&& link) {
+  link(trains_[train]) = AgeLink{ages.newest, kNone};
+  (ages.newest != kNone ? link(trains_[ages.newest]).newer : ages.oldest) = train;
+  ages.newest = train;
+}
+
+template <class Link>
+void FragmentTable::unlink(AgeList& ages, Index train, Link&& link) {
+  const AgeLink its = link(trains_[train]);
+  (its.older != kNone ? link(trains_[its.older]).newer : ages.oldest) = its.newer;
+  (its.newer != kNone ? link(trains_[its.newer]).older : ages.newest) = its.older;
 }
 
 std::span<FragmentTable::Range> FragmentTable::ranges_of(Index train) {
@@ -101,6 +122,7 @@ FragmentAnswer FragmentTable::follow(const Train& train) {
   answer.source_port = train.source_port;
   answer.destination_port = train.destination_port;
   answer.first_passed = train.stage == Stage::Passed;
+  answer.note = train.note;
   if (!answer.first_passed) answer.reason = DropReason::FragmentRefused;
   return answer;
 }
@@ -116,30 +138,41 @@ FragmentTable::Index FragmentTable::find(const FragmentKey& key, TickMs now) {
   return kNone;
 }
 
-// Where all trains are taken, the oldest one makes way: fragments of one datagram travel together,
-// so an honest train is rarely the oldest.
-FragmentTable::Index FragmentTable::begin_train(const FragmentKey& key, TickMs now) {
-  if (free_train_ == kNone) {
-    const Index ipv4 = ages_[0].oldest;
-    const Index ipv6 = ages_[1].oldest;
-    const bool take_ipv4 = ipv6 == kNone || (ipv4 != kNone && tick_before(trains_[ipv4].begun_ms,
-                                                                          trains_[ipv6].begun_ms));
-    forget_train(take_ipv4 ? ipv4 : ipv6, DropReason::FragmentTooMany);
+// Where all trains of a share, or all there are, are taken, the oldest one makes way: fragments of
+// one datagram travel together, so an honest train is rarely the oldest.
+void FragmentTable::make_room_for_train(const ShareIndexes& shares) {
+  for (std::size_t kind = 0; kind < kShareKinds; ++kind) {
+    const Share& one = share(kind, shares);
+    if (one.trains < trains_max_[kind]) continue;
+    forget_train(one.ages.oldest, DropReason::FragmentTooMany);
   }
+  if (free_train_ != kNone) return;
+  const Index ipv4 = ages_[0].oldest;
+  const Index ipv6 = ages_[1].oldest;
+  const bool take_ipv4 = ipv6 == kNone || (ipv4 != kNone && tick_before(trains_[ipv4].begun_ms,
+                                                                        trains_[ipv6].begun_ms));
+  forget_train(take_ipv4 ? ipv4 : ipv6, DropReason::FragmentTooMany);
+}
+
+FragmentTable::Index FragmentTable::begin_train(const FragmentKey& key, const ShareIndexes& shares,
+                                                TickMs now) {
+  make_room_for_train(shares);
   const Index index = free_train_;
   Train& train = trains_[index];
   free_train_ = train.next_in_bucket;
   train = Train{};
   train.key = key;
+  train.shares = shares;
   train.begun_ms = now;
   Index& bucket = buckets_[bucket_of(key)];
   train.next_in_bucket = bucket;
   bucket = index;
-  AgeList& ages = ages_of(train);
-  train.older = ages.newest;
-  if (ages.newest != kNone) trains_[ages.newest].newer = index;
-  if (ages.oldest == kNone) ages.oldest = index;
-  ages.newest = index;
+  append(ages_of(train), index, [](Train& one) -> AgeLink& { return one.of_family; });
+  for (std::size_t kind = 0; kind < kShareKinds; ++kind) {
+    Share& its = share(kind, shares);
+    ++its.trains;
+    append(its.ages, index, [kind](Train& one) -> AgeLink& { return one.of_shares[kind]; });
+  }
   ++train_count_;
   return index;
 }
@@ -151,9 +184,12 @@ void FragmentTable::forget_train(Index index, DropReason held_reason) {
   Index* link = &buckets_[bucket_of(train.key)];
   while (*link != index) link = &trains_[*link].next_in_bucket;
   *link = train.next_in_bucket;
-  AgeList& ages = ages_of(train);
-  (train.older != kNone ? trains_[train.older].newer : ages.oldest) = train.newer;
-  (train.newer != kNone ? trains_[train.newer].older : ages.newest) = train.older;
+  unlink(ages_of(train), index, [](Train& one) -> AgeLink& { return one.of_family; });
+  for (std::size_t kind = 0; kind < kShareKinds; ++kind) {
+    Share& its = share(kind, train.shares);
+    --its.trains;
+    unlink(its.ages, index, [kind](Train& one) -> AgeLink& { return one.of_shares[kind]; });
+  }
   train.next_in_bucket = free_train_;
   free_train_ = index;
   --train_count_;
@@ -180,10 +216,11 @@ void FragmentTable::end_train(Train& train, DropReason reason) {
   make_ready(train, drop(reason));
 }
 
-bool FragmentTable::has_room(const FragmentKey& key) const {
-  return free_packet_ != kNone &&
-         held_of_source_[source_bucket_of(key.source)] < config_.held_per_source_max &&
-         held_of_nic_[nic_bucket_of(key)] < config_.held_per_nic_max;
+bool FragmentTable::has_room(const ShareIndexes& shares) const {
+  for (std::size_t kind = 0; kind < kShareKinds; ++kind) {
+    if (share(kind, shares).held >= held_max_[kind]) return false;
+  }
+  return free_packet_ != kNone;
 }
 
 void FragmentTable::hold(Train& train, HeldIndex handle) {
@@ -192,13 +229,11 @@ void FragmentTable::hold(Train& train, HeldIndex handle) {
   free_packet_ = packet.next;
   packet.handle = handle;
   packet.next = kNone;
-  packet.source_bucket = source_bucket_of(train.key.source);
-  packet.nic_bucket = nic_bucket_of(train.key);
+  packet.shares = train.shares;
   (train.held.head == kNone ? train.held.head : packets_[train.held.tail].next) = index;
   train.held.tail = index;
   ++train.held_count;
-  ++held_of_source_[packet.source_bucket];
-  ++held_of_nic_[packet.nic_bucket];
+  for (std::size_t kind = 0; kind < kShareKinds; ++kind) ++share(kind, packet.shares).held;
   ++held_count_;
 }
 
@@ -278,10 +313,9 @@ FragmentAnswer FragmentTable::add(const FragmentKey& key, const FragmentPiece& p
   }
   Index index = find(key, now);
   if (index == kNone) {
-    if (!first && !has_room(key)) {
-      return drop(DropReason::FragmentTooMany);
-    }
-    index = begin_train(key, now);
+    const ShareIndexes shares = shares_of(key);
+    if (!first && !has_room(shares)) return drop(DropReason::FragmentTooMany);
+    index = begin_train(key, shares, now);
   }
   Train& train = trains_[index];
   if (train.stage == Stage::Ended) return drop(train.end_reason);
@@ -290,7 +324,7 @@ FragmentAnswer FragmentTable::add(const FragmentKey& key, const FragmentPiece& p
     return drop(DropReason::FragmentTiny);
   }
   const bool must_hold = !first && (train.stage == Stage::Waiting || train.stage == Stage::Judging);
-  if (must_hold && (train.held_count == config_.held_per_train_max || !has_room(key))) {
+  if (must_hold && (train.held_count == config_.held_per_train_max || !has_room(train.shares))) {
     return drop(DropReason::FragmentTooMany);
   }
   switch (place(index, piece)) {
@@ -311,11 +345,13 @@ FragmentAnswer FragmentTable::add(const FragmentKey& key, const FragmentPiece& p
   return drop(DropReason::FragmentMalformed);
 }
 
-void FragmentTable::set_verdict(const FragmentKey& key, bool passed, TickMs now) {
+void FragmentTable::set_verdict(const FragmentKey& key, bool passed, TickMs now,
+                                std::uint32_t note) {
   const Index index = find(key, now);
   if (index == kNone || trains_[index].stage != Stage::Judging) return;
   Train& train = trains_[index];
   train.stage = passed ? Stage::Passed : Stage::Refused;
+  train.note = note;
   make_ready(train, follow(train));
   if (is_complete(train)) forget_train(index, DropReason::None);
 }
@@ -327,8 +363,7 @@ std::size_t FragmentTable::give_back(std::span<Released> out) {
     HeldPacket& packet = packets_[index];
     out[count++] = Released{packet.handle, packet.answer};
     ready_.head = packet.next;
-    --held_of_source_[packet.source_bucket];
-    --held_of_nic_[packet.nic_bucket];
+    for (std::size_t kind = 0; kind < kShareKinds; ++kind) --share(kind, packet.shares).held;
     --held_count_;
     packet.next = free_packet_;
     free_packet_ = index;

@@ -14,10 +14,12 @@
 //      any --- 30 s (IPv4), 60 s (IPv6) after its first piece ---> gone, what is held is dropped
 //
 // A piece that comes before the verdict is held by the caller and given back by release(). All
-// memory is taken in the constructor. Bounded are: trains (the oldest makes way), pieces of a
-// train, packets held of a train, of a source, of a device, and in all: what comes by one device
-// does not take the room of the others. Those of a source are counted in buckets of a keyed hash:
-// sources that share one share its limit, as do devices whose numbers are 256 apart.
+// memory is taken in the constructor. Bounded are: pieces of a train, packets held of a train, and
+// trains and packets held of a source, of a destination, of a device, and in all. So a flood takes
+// the room of its own source, of the interface that it comes from or goes to, and of the device
+// that it comes by, and no more. A train too many takes the place of the oldest one of its own
+// share; a packet too many is dropped. Sources and destinations are counted in buckets of a keyed
+// hash: those that share one share its limits, as do devices whose numbers are 256 apart.
 //
 // One owner thread; time is an argument. Every call costs a bounded amount of work.
 
@@ -72,6 +74,7 @@ struct FragmentAnswer {
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
   bool first_passed = false;  // Follow: the verdict of the first (false: drop, fragment-refused)
+  std::uint32_t note = 0;     // Follow: what set_verdict() was told of the first
 };
 
 struct FragmentTableConfig {
@@ -79,8 +82,13 @@ struct FragmentTableConfig {
   std::uint32_t pieces_max = 64;     // fragments of one datagram (ranges remembered)
   std::uint32_t held_max = 1'024;    // packets held in all
   std::uint32_t held_per_train_max = 32;
+  // Of these: a source, a destination, a device. At least 1 each.
   std::uint32_t held_per_source_max = 128;
-  std::uint32_t held_per_nic_max = 256;
+  std::uint32_t held_per_destination_max = 256;
+  std::uint32_t held_per_nic_max = 512;
+  std::uint32_t trains_per_source_max = 512;
+  std::uint32_t trains_per_destination_max = 1'024;
+  std::uint32_t trains_per_nic_max = 3'072;
   HashKey key{};
 };
 
@@ -101,9 +109,10 @@ class FragmentTable {
   // impossible length is dropped alone and leaves no trace.
   FragmentAnswer add(const FragmentKey& key, const FragmentPiece& piece, HeldIndex held,
                      TickMs now);
-  // After a Judge: whether the first fragment passed. Held packets of the train become ready. A
-  // train that is gone or ended meanwhile is left as it is.
-  void set_verdict(const FragmentKey& key, bool passed, TickMs now);
+  // After a Judge: whether the first fragment passed, and what the caller wants to know of it when
+  // others follow. Held packets of the train become ready. A train that is gone or ended meanwhile
+  // is left as it is.
+  void set_verdict(const FragmentKey& key, bool passed, TickMs now, std::uint32_t note = 0);
   // Takes held packets that are ready to be judged (their train's first came) or whose time is
   // over / whose train was refused: fills `out`, returns how many. In the order in which they
   // became ready, pieces of one train in the order in which they came.
@@ -124,6 +133,11 @@ class FragmentTable {
   static constexpr Index kNone = 0xffffffffu;
   static constexpr unsigned kExpiredPerCall = 32;  // trains that one release() may end
 
+  // What a train takes its part of, by index: a source, a destination, a device.
+  static constexpr std::size_t kShareKinds = 3;
+  using ShareIndexes = std::array<std::uint32_t, kShareKinds>;
+  static constexpr std::uint32_t kNicShares = 256;
+
   enum class Stage : std::uint8_t { Waiting, Judging, Passed, Refused, Ended };
   struct Range {
     std::uint32_t begin;
@@ -134,11 +148,26 @@ class FragmentTable {
     Index head = kNone;
     Index tail = kNone;
   };
+  // Trains by age, of a family or of a share: doubly linked, so that any of them may go.
+  struct AgeList {
+    Index oldest = kNone;
+    Index newest = kNone;
+  };
+  struct AgeLink {
+    Index older = kNone;
+    Index newer = kNone;
+  };
+  struct Share {
+    std::uint32_t held = 0;
+    std::uint32_t trains = 0;
+    AgeList ages;
+  };
   struct Train {
     FragmentKey key;
     Index next_in_bucket = kNone;  // while free: the next free train
-    Index older = kNone;
-    Index newer = kNone;
+    AgeLink of_family;
+    std::array<AgeLink, kShareKinds> of_shares;
+    ShareIndexes shares{};
     TickMs begun_ms = 0;
     Stage stage = Stage::Waiting;
     DropReason end_reason = DropReason::None;
@@ -146,6 +175,7 @@ class FragmentTable {
     Proto proto = Proto::Udp;
     std::uint16_t source_port = 0;
     std::uint16_t destination_port = 0;
+    std::uint32_t note = 0;
     std::uint32_t piece_count = 0;
     std::uint32_t bytes_seen = 0;
     std::uint32_t end = 0;  // of the datagram if last_seen, else of what was seen
@@ -155,24 +185,31 @@ class FragmentTable {
   struct HeldPacket {
     HeldIndex handle = kNoHeld;
     Index next = kNone;
-    std::uint32_t source_bucket = 0;
-    std::uint8_t nic_bucket = 0;
+    ShareIndexes shares{};
     FragmentAnswer answer;
-  };
-  // Trains of one family by age: all have the same timeout, so the oldest ends first.
-  struct AgeList {
-    Index oldest = kNone;
-    Index newest = kNone;
   };
   enum class Placed : std::uint8_t { New, Duplicate, Overlap, Impossible, TooMany };
 
   std::uint32_t bucket_of(const FragmentKey& key) const;
-  std::uint32_t source_bucket_of(const IpAddr& source) const;
+  std::uint32_t share_bucket_of(const IpAddr& address) const;
+  ShareIndexes shares_of(const FragmentKey& key) const;
+  Share& share(std::size_t kind, const ShareIndexes& indexes) {
+    return shares_[kind][indexes[kind]];
+  }
+  const Share& share(std::size_t kind, const ShareIndexes& indexes) const {
+    return shares_[kind][indexes[kind]];
+  }
+  // `link` tells which of a train's links belongs to the list.
+  template <class Link>
+  void append(AgeList& ages, Index train, Link&& link);
+  template <class Link>
+  void unlink(AgeList& ages, Index train, Link&& link);
   AgeList& ages_of(const Train& train) { return ages_[train.key.source.is_v4() ? 0 : 1]; }
   std::span<Range> ranges_of(Index train);
 
   Index find(const FragmentKey& key, TickMs now);
-  Index begin_train(const FragmentKey& key, TickMs now);
+  Index begin_train(const FragmentKey& key, const ShareIndexes& shares, TickMs now);
+  void make_room_for_train(const ShareIndexes& shares);
   void forget_train(Index train, DropReason held_reason);
   bool expire_oldest(AgeList& ages, TickMs now);
   static bool is_over(const Train& train, TickMs now);
@@ -180,8 +217,7 @@ class FragmentTable {
   Placed place(Index train, const FragmentPiece& piece);
   Placed insert_range(Index train, Range range);
   void end_train(Train& train, DropReason reason);
-  static std::uint8_t nic_bucket_of(const FragmentKey& key);
-  bool has_room(const FragmentKey& key) const;
+  bool has_room(const ShareIndexes& shares) const;
   void hold(Train& train, HeldIndex handle);
   void make_ready(Train& train, const FragmentAnswer& answer);
   std::size_t give_back(std::span<Released> out);
@@ -193,14 +229,15 @@ class FragmentTable {
 
   const FragmentTableConfig config_;
   const std::uint32_t bucket_mask_;
-  const std::uint32_t source_mask_;
+  const std::uint32_t share_mask_;  // of sources and of destinations
+  const ShareIndexes held_max_;
+  const ShareIndexes trains_max_;
   std::unique_ptr<Index[]> buckets_;
   std::unique_ptr<Train[]> trains_;
   std::unique_ptr<Range[]> ranges_;  // pieces_max for each train, in order of offset
   std::unique_ptr<HeldPacket[]> packets_;
-  std::unique_ptr<std::uint32_t[]> held_of_source_;
-  std::array<std::uint32_t, 256> held_of_nic_{};
-  std::array<AgeList, 2> ages_;  // IPv4, IPv6
+  std::array<std::unique_ptr<Share[]>, kShareKinds> shares_;
+  std::array<AgeList, 2> ages_;  // IPv4, IPv6: all of one have one timeout, the oldest ends first
   HeldList ready_;
   Index free_train_ = kNone;
   Index free_packet_ = kNone;

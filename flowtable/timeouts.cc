@@ -30,7 +30,7 @@ std::uint32_t timeout_of(const FlowState& state, Proto proto, const TimeoutTable
     case FlowPhase::Closed:
       // Its sides do not know that they are cut off: they may be silent for as long as they were
       // allowed to before, and must not find it forgotten then.
-      return state.is_revoked() ? timeouts.tcp_established_ms : timeouts.closed_ms;
+      return state.is_revoked() ? plain_timeout(proto, timeouts) : timeouts.closed_ms;
     case FlowPhase::Stream:
       return timeouts.udp_stream_ms;
     case FlowPhase::Free:

@@ -10,6 +10,9 @@
 
 namespace sluice {
 
+// No timeout is shorter, so that a flow seen within it needs no closer look.
+inline constexpr std::uint32_t kShortestTimeoutMs = 1'000;
+
 // Idle timeouts that hold for a flow, milliseconds (CT-11 to CT-18): interface's and policy's.
 struct TimeoutTable {
   std::uint32_t tcp_established_ms = 350'000;

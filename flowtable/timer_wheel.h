@@ -22,9 +22,11 @@
 // One thread. Time is an argument.
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -43,6 +45,7 @@ class TimerWheel {
   static constexpr std::uint32_t kPassTicksMax = 120;  // beyond this a pass visits everything
   static constexpr std::size_t kScanPerVisit = 64;     // bytes read for each visit of the budget
   static constexpr std::size_t kScanMin = 4'096;       // and at least so many a call
+  static constexpr std::size_t kGroup = 16;  // visits whose memory is fetched side by side
 
   TimerWheel(std::uint32_t entries, bool touch) : slots_(rounded(entries), touch) {}
 
@@ -56,28 +59,25 @@ class TimerWheel {
   void disarm(std::uint32_t entry) { bytes()[entry] = 0; }
   bool is_armed(std::uint32_t entry) const { return bytes()[entry] != 0; }
 
-  // Visits entries among the first `used` whose time has come, at most `budget`: prefetch(entry)
-  // for those found together, then visit(entry), which must arm or disarm it. Reads a bounded
-  // stretch of memory a call and goes on from there at the next. Returns the number of visits.
+  // Visits entries among the first `used` whose time has come, at most `budget`, in groups of up to
+  // kGroup: prefetch(entry) for each of a group as it is found, then visit(group), which must arm
+  // or disarm them all. Reads a bounded stretch of memory a call and goes on from there at the
+  // next. Returns the number of visits.
   template <class Prefetch, class Visit>
   std::size_t advance(TickMs now, std::uint32_t used, std::size_t budget, Prefetch&& prefetch,
                       Visit&& visit) {
     observe(now);
+    std::array<std::uint32_t, kGroup> group;
     std::size_t visited = 0;
     std::size_t chunks = std::max(budget * kScanPerVisit, kScanMin) / kChunk;
     while (is_passing() || begin_pass()) {
-      for (; cursor_ < used; cursor_ = (cursor_ / kChunk + 1) * kChunk, --chunks) {
-        if (chunks == 0) return visited;
-        const std::uint32_t base = cursor_ / kChunk * kChunk;
-        unsigned due = due_mask(bytes() + base) & (~0u << (cursor_ - base));
-        for (unsigned mask = due; mask != 0; mask &= mask - 1) prefetch(base + lowest(mask));
-        for (; due != 0; due &= due - 1) {
-          cursor_ = base + lowest(due);
-          if (visited == budget) return visited;
-          visit(cursor_);
-          ++visited;
-        }
+      while (cursor_ < used && chunks != 0 && visited < budget) {
+        const std::size_t most = std::min(kGroup, budget - visited);
+        const std::size_t count = gather(used, std::span(group).first(most), chunks, prefetch);
+        if (count != 0) visit(std::span<const std::uint32_t>(group).first(count));
+        visited += count;
       }
+      if (cursor_ < used) return visited;
       done_ = target_;
     }
     return visited;
@@ -87,6 +87,24 @@ class TimerWheel {
 
  private:
   static constexpr std::uint32_t kChunk = 16;
+
+  // Moves the cursor on until the group is full, `chunks` are read or the end is reached.
+  template <class Prefetch>
+  std::size_t gather(std::uint32_t used, std::span<std::uint32_t> group, std::size_t& chunks,
+                     Prefetch&& prefetch) {
+    std::size_t count = 0;
+    for (; cursor_ < used && chunks != 0; cursor_ = (cursor_ / kChunk + 1) * kChunk, --chunks) {
+      const std::uint32_t base = cursor_ / kChunk * kChunk;
+      unsigned due = due_mask(bytes() + base) & (~0u << (cursor_ - base));
+      for (; due != 0; due &= due - 1) {
+        cursor_ = base + lowest(due);
+        if (count == group.size()) return count;
+        prefetch(cursor_);
+        group[count++] = cursor_;
+      }
+    }
+    return count;
+  }
 
   static std::size_t rounded(std::uint32_t entries) {
     return (std::size_t{entries} + kChunk - 1) / kChunk * kChunk;

@@ -12,7 +12,7 @@ namespace sluice {
 
 // True: the packet passes, the state has moved on as track() would have moved it, and its outcome
 // is TrackOutcome(). False: nothing has changed; ask track().
-inline bool track_plain(FlowState& state, const TrackedPacket& packet) {
+[[gnu::always_inline]] inline bool track_plain(FlowState& state, const TrackedPacket& packet) {
   const FlowPhase phase = state.flow_phase();
   const bool is_original = packet.direction == state.initiator();
   if (packet.proto == Proto::Udp) {

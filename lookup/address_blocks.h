@@ -21,10 +21,13 @@ namespace sluice {
 class AddressBlocks {
  public:
   // False: no prefix that was ever added covers the address.
-  bool may_hold(const IpAddr& address) const {
+  bool may_hold(const IpAddr& address) const { return may_hold(words(), address); }
+  // The same of words() that somebody keeps, for as long as the blocks are as they are.
+  static bool may_hold(const std::uint64_t* words, const IpAddr& address) {
     const unsigned block = block_of(address);
-    return bits_ != nullptr && ((*bits_)[block / 64] >> block % 64 & 1) != 0;
+    return (words[block / 64] >> block % 64 & 1) != 0;
   }
+  const std::uint64_t* words() const { return bits_ == nullptr ? kNone.data() : bits_->data(); }
   // Of the one family that this copy is for.
   void add(const Cidr& prefix) {
     const unsigned first = block_of(prefix.address());
@@ -36,6 +39,7 @@ class AddressBlocks {
  private:
   static constexpr unsigned kBits = 16;
   using Bits = std::array<std::uint64_t, (1u << kBits) / 64>;
+  static constexpr Bits kNone{};
 
   static unsigned block_of(const IpAddr& address) {
     return static_cast<unsigned>(address.is_v4() ? address.low() >> 16 : address.high() >> 48);

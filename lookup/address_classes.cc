@@ -12,7 +12,7 @@ namespace sluice {
 namespace {
 
 Error broken(const ClassEdit& edit, const char* what) {
-  static constexpr const char* kKinds[] = {"rule", "prefix list", "interface"};
+  static constexpr const char* kKinds[] = {"rule", "prefix list", "interface", "interface"};
   return broken_input(std::string(kKinds[static_cast<std::size_t>(edit.kind)]) + " number " +
                       std::to_string(edit.number) + ": " + edit.cidr.to_string() + " " + what);
 }
@@ -57,24 +57,43 @@ std::uint32_t FamilyClasses::store(std::uint32_t former, Numbers numbers) {
   return place | kSpilled;
 }
 
-Status FamilyClasses::edit(PrefixFacts& facts, const ClassEdit& edit) {
-  if (edit.kind == ClassEdit::Kind::Rule) {
+Status FamilyClasses::edit_rules(PrefixFacts& facts, std::span<const ClassEdit> edits) {
+  for (const ClassEdit& edit : edits) {
+    if (edit.kind != ClassEdit::Kind::Rule) continue;
     if (!edit.is_added && facts.rule_uses == 0) return broken(edit, "is no rule's peer");
     facts.rule_uses += edit.is_added ? 1u : ~0u;
-    return Ok();
   }
-  if (edit.kind == ClassEdit::Kind::Owner && edit.is_added) owned_.add(edit.cidr);
-  std::uint32_t& set = edit.kind == ClassEdit::Kind::List ? facts.lists : facts.owners;
+  return Ok();
+}
+
+// What goes, then what comes; each merged into the set in one pass, since a prefix may be in as
+// many lists as there are.
+Status FamilyClasses::edit_set(PrefixFacts& facts, ClassEdit::Kind kind,
+                               std::span<const ClassEdit> edits) {
+  const auto is_of_kind = [kind](const ClassEdit& edit) { return edit.kind == kind; };
+  if (std::none_of(edits.begin(), edits.end(), is_of_kind)) return Ok();
+  std::uint32_t& set = kind == ClassEdit::Kind::List ? facts.lists : facts.owners;
   Numbers numbers = numbers_of(set);
-  const auto place = std::lower_bound(numbers.begin(), numbers.end(), edit.number);
-  const bool is_there = place != numbers.end() && *place == edit.number;
-  if (is_there == edit.is_added) return broken(edit, is_there ? "is there twice" : "is not there");
-  const bool was_shared = has_many_owners(facts);
-  if (edit.is_added) {
-    numbers.insert(place, edit.number);
-  } else {
-    numbers.erase(place);
+  for (const bool is_added : {false, true}) {
+    Numbers merged;
+    auto next = numbers.begin();
+    for (const ClassEdit& edit : edits) {
+      if (edit.kind != kind || edit.is_added != is_added) continue;
+      while (next != numbers.end() && *next < edit.number) merged.push_back(*next++);
+      const bool is_known = next != numbers.end() && *next == edit.number;
+      const bool is_twice = is_added && !merged.empty() && merged.back() == edit.number;
+      if (is_twice || (is_added && is_known)) return broken(edit, "is there twice");
+      if (!is_added && !is_known) return broken(edit, "is not there");
+      if (is_added) {
+        merged.push_back(edit.number);
+      } else {
+        ++next;
+      }
+    }
+    merged.insert(merged.end(), next, numbers.end());
+    numbers = std::move(merged);
   }
+  const bool was_shared = has_many_owners(facts);
   set = store(set, std::move(numbers));
   if (has_many_owners(facts) != was_shared) shared_count_ += was_shared ? ~std::size_t{0} : 1;
   return Ok();
@@ -94,14 +113,19 @@ void FamilyClasses::give_back(PrefixId id) {
   free_prefix_ = id;
 }
 
-// All edits of one prefix. A prefix that the trie does not have yet goes to `fresh`.
+// All edits of one prefix, in their order. A prefix that the trie does not have yet goes to
+// `fresh`.
 Status FamilyClasses::edit_prefix(std::span<const ClassEdit> edits,
                                   std::vector<CidrTrie::Entry>& fresh) {
   const Cidr& cidr = edits.front().cidr;
   const PrefixId known = trie_.find_exact(cidr);
   PrefixFacts facts = known == kNoPrefix ? PrefixFacts() : this->facts(known);
+  if (const Status status = edit_rules(facts, edits); !status) return status;
+  for (const ClassEdit::Kind kind : {ClassEdit::Kind::List, ClassEdit::Kind::Owner}) {
+    if (const Status status = edit_set(facts, kind, edits); !status) return status;
+  }
   for (const ClassEdit& one : edits) {
-    if (const Status status = edit(facts, one); !status) return status;
+    if (one.kind == ClassEdit::Kind::Owner && one.is_added) owned_.add(one.cidr);
   }
   if (is_nothing(facts)) {
     if (known == kNoPrefix) return Ok();
@@ -121,6 +145,29 @@ Status FamilyClasses::edit_prefix(std::span<const ClassEdit> edits,
   return Ok();
 }
 
+// The edits of one prefix that say whose it is as a whole.
+Status FamilyClasses::edit_delegated(std::span<const ClassEdit> edits) {
+  const auto is_delegated = [](const ClassEdit& edit) {
+    return edit.kind == ClassEdit::Kind::Delegated;
+  };
+  if (std::none_of(edits.begin(), edits.end(), is_delegated)) return Ok();
+  const Cidr& cidr = edits.front().cidr;
+  const PrefixId known = delegated_.find_exact(cidr);
+  PrefixFacts facts = known == kNoPrefix ? PrefixFacts() : this->facts(known);
+  const Status status = edit_set(facts, ClassEdit::Kind::Delegated, edits);
+  if (!status) return status;
+  if (facts.owners == PrefixFacts::kNoNumbers) {
+    delegated_.erase(cidr);
+    if (known != kNoPrefix) give_back(known);
+    return Ok();
+  }
+  const PrefixId id = known == kNoPrefix ? take_id() : known;
+  facts_.edit(id) = facts;
+  if (known == kNoPrefix) delegated_.insert(cidr, id);
+  owned_.add(cidr);
+  return Ok();
+}
+
 Status FamilyClasses::apply(std::vector<ClassEdit>& edits) {
   std::sort(edits.begin(), edits.end());
   std::vector<CidrTrie::Entry> fresh;  // ascending, as the edits are
@@ -129,6 +176,7 @@ Status FamilyClasses::apply(std::vector<ClassEdit>& edits) {
     while (last < edits.size() && edits[last].cidr == edits[first].cidr) ++last;
     const std::span<const ClassEdit> of_one(edits.data() + first, last - first);
     if (const Status status = edit_prefix(of_one, fresh); !status) return status;
+    if (const Status status = edit_delegated(of_one); !status) return status;
     first = last;
   }
   if (trie_.prefix_count() == 0) {
@@ -140,8 +188,8 @@ Status FamilyClasses::apply(std::vector<ClassEdit>& edits) {
 }
 
 std::size_t FamilyClasses::size() const {
-  return trie_.size() + facts_.memory_size() + spills_.memory_size() + spills_size_ +
-         free_spills_.capacity() * sizeof(std::uint32_t) + owned_.size();
+  return trie_.size() + delegated_.size() + facts_.memory_size() + spills_.memory_size() +
+         spills_size_ + free_spills_.capacity() * sizeof(std::uint32_t) + owned_.size();
 }
 
 }  // namespace sluice

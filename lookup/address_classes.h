@@ -18,6 +18,9 @@
 //
 //   * the trie has it as a marked prefix: nobody wrote it down, so it is no class of its own
 //
+// Prefixes that are delegated to interfaces (SG-28) stand in a trie of their own, since they own
+// what is inside of them whatever lies deeper. It is nearly always empty, and then never asked.
+//
 // Threads: as PersistentArray: one copy is a value, copies are independent.
 
 #include <cstddef>
@@ -27,6 +30,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/cache_line.h"
 #include "base/cidr.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -41,7 +45,7 @@ namespace sluice {
 struct PrefixFacts {
   static constexpr std::uint32_t kNoNumbers = 0xffffffffu;
 
-  std::uint32_t owners = kNoNumbers;  // interfaces with exactly this address
+  std::uint32_t owners = kNoNumbers;  // interfaces with exactly this address, or this delegation
   std::uint32_t lists = kNoNumbers;   // prefix lists with exactly this entry
   std::uint32_t rule_uses = 0;        // rules whose peer it is
 
@@ -51,7 +55,7 @@ struct PrefixFacts {
 
 // One thing that a prefix begins or ceases to stand for.
 struct ClassEdit {
-  enum class Kind : std::uint8_t { Rule, List, Owner };
+  enum class Kind : std::uint8_t { Rule, List, Owner, Delegated };
   Cidr cidr;
   bool is_added = true;  // else taken away; what is taken away goes first
   Kind kind = Kind::Rule;
@@ -63,18 +67,34 @@ struct ClassEdit {
 // The classes of one family.
 class FamilyClasses {
  public:
-  explicit FamilyClasses(Family family) : trie_(family) {}
+  explicit FamilyClasses(Family family) : trie_(family), delegated_(family) {}
 
   const CidrTrie& trie() const { return trie_; }
   // Of an id that the trie gave out.
   const PrefixFacts& facts(PrefixId id) const { return facts_[id & ~kMarkedPrefix]; }
 
+  // Asks for the memory of facts(id); of kNoPrefix, for that of others. Requires that the trie has
+  // prefixes, so that there is a first number.
+  void prefetch_facts(PrefixId id) const { prefetch_read(&facts(id == kNoPrefix ? 0 : id)); }
+
   const AddressBlocks& owned_blocks() const { return owned_; }
+
+  // Prefixes that are delegated to interfaces.
+  const CidrTrie& delegated() const { return delegated_; }
 
   // visit(EniIndex) for each owner, ascending.
   template <class Visit>
   void for_each_owner(const PrefixFacts& facts, Visit&& visit) const {
     for_each_number(facts.owners, [&](std::uint32_t number) { visit(EniIndex(number)); });
+  }
+  // visit(EniIndex) for each interface that has the address: by itself, then in a delegated prefix,
+  // of which the shortest comes first. `longest` is what trie() finds for the address.
+  template <class Visit>
+  void for_each_owner_of(const IpAddr& address, PrefixId longest, Visit&& visit) const {
+    if (longest != kNoPrefix) for_each_owner(facts(longest), visit);
+    if (delegated_.prefix_count() == 0) return;
+    delegated_.for_each_cover(address,
+                              [&](PrefixId id, unsigned) { for_each_owner(facts(id), visit); });
   }
   template <class Visit>
   void for_each_list(const PrefixFacts& facts, Visit&& visit) const {
@@ -88,7 +108,7 @@ class FamilyClasses {
   bool has_many_owners(const PrefixFacts& facts) const {
     return facts.owners != PrefixFacts::kNoNumbers && facts.owners >= kSpilled;
   }
-  // Addresses that more than one interface owns.
+  // Addresses, and delegated prefixes, that more than one interface owns.
   std::size_t shared_address_count() const { return shared_count_; }
 
   // Applies edits of this family, in any order. An owner or list that is there twice, or that is
@@ -115,12 +135,15 @@ class FamilyClasses {
   }
   Numbers numbers_of(std::uint32_t set) const;
   std::uint32_t store(std::uint32_t former, Numbers numbers);
-  Status edit(PrefixFacts& facts, const ClassEdit& edit);
+  Status edit_rules(PrefixFacts& facts, std::span<const ClassEdit> edits);
+  Status edit_set(PrefixFacts& facts, ClassEdit::Kind kind, std::span<const ClassEdit> edits);
   Status edit_prefix(std::span<const ClassEdit> edits, std::vector<CidrTrie::Entry>& fresh);
+  Status edit_delegated(std::span<const ClassEdit> edits);
   PrefixId take_id();
   void give_back(PrefixId id);
 
   CidrTrie trie_;
+  CidrTrie delegated_;                  // its ids are of facts_ too
   PersistentArray<PrefixFacts> facts_;  // by PrefixId without its mark; free ones are a list
   PersistentArray<std::shared_ptr<const Numbers>> spills_;
   AddressBlocks owned_;

@@ -88,6 +88,12 @@ struct Parts {
 };
 
 Parts::Parts(const TrieNode& node) : path(node.path()), depth(node.depth) {
+  if (node.is_lonely()) {
+    const auto& lonely = static_cast<const TrieLonelyNode&>(node);
+    prefixes[prefix_count++] = {static_cast<std::uint8_t>(lonely.value()),
+                                static_cast<std::uint8_t>(lonely.bits()), lonely.id};
+    return;
+  }
   if (!node.is_wide()) {
     const TrieListLayout layout(node);
     for (; prefix_count < node.prefix_count; ++prefix_count) {
@@ -117,7 +123,8 @@ Parts::Parts(const TrieNode& node) : path(node.path()), depth(node.depth) {
 }
 
 std::size_t content_size(const TrieNode& node) {
-  return node.is_wide() ? sizeof(TrieWideNode) : sizeof(TrieNode) + TrieListLayout(node).end;
+  if (node.is_wide()) return sizeof(TrieWideNode);
+  return node.is_lonely() ? sizeof(TrieLonelyNode) : sizeof(TrieNode) + TrieListLayout(node).end;
 }
 
 // With the 8 bytes that the allocator keeps before each piece, sizes are multiples of 16 (small) or
@@ -165,13 +172,40 @@ void release(TrieNode* node) {
   std::free(node);
 }
 
-// Finds the longest plain prefix of each slot that the prefix covers anew.
-void refresh_plain(TrieWideNode& wide, unsigned value, unsigned bits) {
+// Finds the longest prefixes of each slot that the prefix covers anew.
+void refresh_slots(TrieWideNode& wide, unsigned value, unsigned bits) {
   for (unsigned slot = value; slot < value + (256u >> bits); ++slot) {
-    unsigned k = is_marked_prefix(wide.slots[slot].own) ? 7 : 8;
+    unsigned k = 7;
     while (k != 0 && wide.at(slot, k) == kNoPrefix) --k;
-    wide.slots[slot].plain = wide.at(slot, k);
+    const PrefixId shorter = wide.at(slot, k);
+    TrieWideNode::Slot& place = wide.slots[slot];
+    if (!wide.has_own(slot)) place.longest = shorter;
+    place.plain = is_marked_prefix(place.longest) ? shorter : place.longest;
   }
+}
+
+// kNoPrefix: takes it away. The slots are to be refreshed after it.
+void put_prefix(TrieWideNode& wide, unsigned value, unsigned bits, PrefixId id) {
+  if (bits != 8) {
+    wide.shorter[TrieWideNode::heap_index(value, bits)] = id;
+    return;
+  }
+  const std::uint64_t bit = std::uint64_t{1} << value % 64;
+  wide.is_own[value / 64] &= ~bit;
+  if (id == kNoPrefix) return;
+  wide.is_own[value / 64] |= bit;
+  wide.slots[value].longest = id;
+}
+
+// The path of a lonely node goes on to the end of its prefix.
+void write_lonely(TrieLonelyNode& lonely, const Parts& parts) {
+  const Parts::Prefix& prefix = parts.prefixes[0];
+  const unsigned shift = 56 - 8 * (parts.depth & 7);
+  lonely.path_low = parts.path.low;
+  (parts.depth < 8 ? lonely.path_high : lonely.path_low) |= std::uint64_t{prefix.value} << shift;
+  lonely.id = prefix.id;
+  lonely.length = 8 * parts.depth + prefix.bits;
+  lonely.prefix_count = 1;
 }
 
 void write_list(TrieNode* node, Parts& parts) {
@@ -184,10 +218,10 @@ void write_list(TrieNode* node, Parts& parts) {
   };
   std::stable_sort(
       parts.prefixes.begin(), parts.prefixes.begin() + parts.prefix_count,
-      [&](const Parts::Prefix& a, const Parts::Prefix& b) { return rank(a) < rank(b); });
+      [&](const Parts::Prefix& a, const Parts::Prefix& b) { return rank(a) > rank(b); });
   for (unsigned i = 0; i < parts.prefix_count; ++i) {
-    node->plain_count =
-        static_cast<std::uint8_t>(node->plain_count + (rank(parts.prefixes[i]) < 9));
+    node->marked_count =
+        static_cast<std::uint8_t>(node->marked_count + (rank(parts.prefixes[i]) == 9));
     node->tail<std::uint8_t>(layout.values)[i] = parts.prefixes[i].value;
     node->tail<std::uint8_t>(layout.masks)[i] =
         static_cast<std::uint8_t>(mask_of(parts.prefixes[i].bits));
@@ -205,10 +239,11 @@ void write_wide(TrieWideNode& wide, const Parts& parts) {
   wide.children = parts.child_count;
   wide.slots.fill({TrieLink(), kNoPrefix, kNoPrefix});
   wide.shorter.fill(kNoPrefix);
+  wide.is_own.fill(0);
   for (unsigned i = 0; i < parts.prefix_count; ++i) {
-    wide.place(parts.prefixes[i].value, parts.prefixes[i].bits) = parts.prefixes[i].id;
+    put_prefix(wide, parts.prefixes[i].value, parts.prefixes[i].bits, parts.prefixes[i].id);
   }
-  refresh_plain(wide, 0, 0);
+  refresh_slots(wide, 0, 0);
   for (unsigned i = 0; i < parts.child_count; ++i) {
     wide.slots[parts.children[i].slot].child = TrieLink(parts.children[i].node, wide.depth);
   }
@@ -293,17 +328,24 @@ class CidrTrieEditor {
   TrieNode* seal(Parts& parts) {
     const bool is_wide =
         parts.prefix_count > TrieListLayout::kMost || parts.child_count > TrieListLayout::kMost;
+    const bool is_lonely = parts.prefix_count == 1 && parts.child_count == 0;
     const std::size_t content =
-        is_wide ? sizeof(TrieWideNode)
-                : sizeof(TrieNode) +
-                      TrieListLayout(parts.depth, parts.prefix_count, parts.child_count).end;
+        is_wide     ? sizeof(TrieWideNode)
+        : is_lonely ? sizeof(TrieLonelyNode)
+                    : sizeof(TrieNode) +
+                          TrieListLayout(parts.depth, parts.prefix_count, parts.child_count).end;
     void* memory = take_piece(content);
-    auto* node = is_wide ? new (memory) TrieWideNode : new (memory) TrieNode;
-    node->plain_count = is_wide ? TrieNode::kWide : 0;
+    TrieNode* node = is_wide     ? new (memory) TrieWideNode
+                     : is_lonely ? new (memory) TrieLonelyNode
+                                 : new (memory) TrieNode;
     node->depth = static_cast<std::uint8_t>(parts.depth);
     node->path_high = parts.path.high;
     if (is_wide) {
+      node->marked_count = TrieNode::kWide;
       write_wide(static_cast<TrieWideNode&>(*node), parts);
+    } else if (is_lonely) {
+      node->marked_count = TrieNode::kLonely;
+      write_lonely(static_cast<TrieLonelyNode&>(*node), parts);
     } else {
       write_list(node, parts);
     }
@@ -367,6 +409,7 @@ class CidrTrieEditor {
       TrieLink* place = &static_cast<TrieWideNode&>(node).slots[slot].child;
       return place->is_none() ? nullptr : place;
     }
+    if (node.child_count == 0) return nullptr;
     const TrieListLayout layout(node);
     const std::uint64_t found =
         match_slots(node.tail<std::uint8_t>(layout.slots), node.child_count, slot);
@@ -376,9 +419,9 @@ class CidrTrieEditor {
   TrieNode* add_prefix(TrieNode* node, const Filed& filed) {
     if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
-      wide.place(filed.value, filed.bits) = filed.id;
+      put_prefix(wide, filed.value, filed.bits, filed.id);
       ++wide.prefixes;
-      refresh_plain(wide, filed.value, filed.bits);
+      refresh_slots(wide, filed.value, filed.bits);
       return node;
     }
     Parts parts(*node);
@@ -401,9 +444,9 @@ class CidrTrieEditor {
   TrieNode* remove_prefix(TrieNode* node, const Filed& filed) {
     if (node->is_wide()) {
       auto& wide = static_cast<TrieWideNode&>(*node);
-      wide.place(filed.value, filed.bits) = kNoPrefix;
+      put_prefix(wide, filed.value, filed.bits, kNoPrefix);
       --wide.prefixes;
-      refresh_plain(wide, filed.value, filed.bits);
+      refresh_slots(wide, filed.value, filed.bits);
       return narrow(wide);
     }
     Parts parts(*node);

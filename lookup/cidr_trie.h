@@ -5,7 +5,7 @@
 // The key is the address, left-aligned in 128 bits, so both families share one body. Every node
 // takes 8 bits and skips the bytes in which nothing branches (cidr_trie_node.h draws them).
 //
-//   address 10.1.2.3   [10 | wide] -> [1 | list: /12, /16] -> [3, path 10.1.2 | list: /32]
+//   address 10.1.2.3   [10 | wide] -> [1 | list: /12, /16] -> [3, path 10.1.2 | lonely: /32]
 //
 //   * A prefix lives only in the node where its length ends, never in those below: 10.0.0.0/8 over
 //     a million hosts is one entry of one node. A walk remembers the deepest that it met.
@@ -44,7 +44,7 @@ struct CidrMatch {
 
 // How many bytes of a list a burst compares at once. widest_trie_vectors() is what this processor
 // can do; asking for more than that ends the program.
-enum class TrieVectors : std::uint8_t { Bytes16, Bytes64 };
+enum class TrieVectors : std::uint8_t { Bytes16, Bytes32 };
 TrieVectors widest_trie_vectors();
 
 class CidrTrie {
@@ -115,6 +115,7 @@ class CidrTrie {
                    TrieVectors vectors = widest_trie_vectors()) const;
   // IPv4 only; addresses in host order.
   void find_burst(std::span<const std::uint32_t> addresses, std::span<PrefixId> out) const;
+  void match_burst(std::span<const std::uint32_t> addresses, std::span<CidrMatch> out) const;
 
   // Calls visit(PrefixId, unsigned length) for every prefix that covers the address, each once, the
   // shortest first.

@@ -3,20 +3,27 @@
 // The nodes of a CidrTrie, and one step of a walk through them.
 //
 // A node takes the `depth`th byte of the key (its slot) and knows the whole path above, so a walk
-// may skip bytes in which nothing branches. There are two kinds.
+// may skip bytes in which nothing branches. There are three kinds.
 //
-//   list   at most 63 prefixes and 63 children, packed; searched 16 at a time by comparing bytes:
+//   lonely one prefix and nothing else: compared as a whole, wherever a walk comes from
 //
-//     owners depth plain counts path_high | path_low | values | masks | slots | ids    | children
-//     u32    u8    u8    u8 u8  u64       | u64, if  | p x u8 | p x u8| c x u8| p x u32| c x u64
-//                                         | depth > 8
+//     owners depth kind  1  0 | path_high | path_low | id  length
+//     u32    u8    u8   u8 u8 | u64       | u64      | u32 u32
 //
-//          Prefix i covers slot v if (v & masks[i]) == values[i]. They stand by length, the marked
-//          last, so the last that covers is the longest, and all that cover are the bits of one
-//          comparison.
+//   list   at most 63 prefixes and 63 children, packed; searched 16 or 32 at a time by comparing
+//          bytes:
 //
-//   wide   a slot for each of the 256 values of the byte: {child, longest plain id, id of all 8
-//          bits}; and the ids of prefixes of k = 0 to 7 bits, value v at (1 << k) + (v >> (8 - k)).
+//     owners depth marked counts path_high | path_low | values | masks | slots | ids    | children
+//     u32    u8    u8     u8 u8  u64       | u64, if  | p x u8 | p x u8| c x u8| p x u32| c x u64
+//                                          | depth > 8
+//
+//          Prefix i covers slot v if (v & masks[i]) == values[i]. The marked stand first, then the
+//          longer before the shorter, so the first that covers is the longest, and all that cover
+//          are the bits of one comparison.
+//
+//   wide   a slot for each of the 256 values of the byte: {child, longest id, longest plain id};
+//   and
+//          the ids of prefixes of k = 0 to 7 bits, value v at (1 << k) + (v >> (8 - k)).
 //
 // Children are links that tell the child's kind, and whether it skips bytes: a walk knows which
 // line of the child to ask for, and where to go with it, before any of its memory has come.
@@ -70,22 +77,46 @@ struct TrieKey {
 
 struct TrieNode;
 
-// A pointer to a child, with its kind in the low bits.
+// A pointer to a child, with its kind in the low bits, one for each: nodes lie at multiples of 16.
 class TrieLink {
  public:
-  TrieLink() = default;
+  constexpr TrieLink() = default;
   // Of a child of a node of `depth`; null: none. The root is the child of a node of depth -1.
   inline TrieLink(TrieNode* node, int depth);
 
   bool is_none() const { return bits_ == 0; }
   bool is_wide() const { return (bits_ & kWide) != 0; }
-  // True if its path is longer than its parent's and one byte, so that a walk may leave it.
-  bool is_skipping() const { return (bits_ & kSkipping) != 0; }
-  TrieNode* node() const { return reinterpret_cast<TrieNode*>(bits_ & ~(kWide | kSkipping)); }
+  bool is_list() const { return (bits_ & kList) != 0; }
+  bool is_lonely() const { return (bits_ & kLonely) != 0; }
+  // Of a wide node: true if its path is longer than its parent's and one byte, so that a walk may
+  // leave it.
+  bool is_skipping() const { return (bits_ & kMore) != 0; }
+  // True of what skips nothing and has a slot for each value of the next byte.
+  bool is_next_wide() const { return (bits_ & kTags) == kWide; }
+  TrieNode* node() const { return reinterpret_cast<TrieNode*>(address()); }
+
+  // For code without branches: the bits, and 1 or 0 for each kind.
+  std::uintptr_t bits() const { return bits_; }
+  std::uintptr_t tag() const { return bits_ & kTags; }
+  bool has(std::uintptr_t tags) const { return (bits_ & tags) != 0; }
+  std::uintptr_t address() const { return bits_ & ~kTags; }
+  std::size_t wide_count() const { return bits_ & kWide; }
+  std::size_t list_count() const { return bits_ / kList & 1; }
+  std::size_t lonely_count() const { return bits_ / kLonely & 1; }
+  TrieLink unless(bool is_none) const {
+    TrieLink link;
+    link.bits_ = bits_ & (std::uintptr_t{is_none} - 1);
+    return link;
+  }
+
+  static constexpr std::uintptr_t kWide = 1;
+  static constexpr std::uintptr_t kList = 2;
+  static constexpr std::uintptr_t kLonely = 4;
+  // Of a wide node: it skips bytes. Of a list: it does, or has children or more than 32 prefixes.
+  static constexpr std::uintptr_t kMore = 8;
+  static constexpr std::uintptr_t kTags = 15;
 
  private:
-  static constexpr std::uintptr_t kWide = 1;
-  static constexpr std::uintptr_t kSkipping = 2;
   std::uintptr_t bits_ = 0;
 };
 
@@ -93,16 +124,23 @@ struct TrieNode {
   // Dropped with release by each owner, and with acquire by the last, who frees the node.
   std::atomic<std::uint32_t> owners{1};
   std::uint8_t depth = 0;
-  // Of a list: how many of its prefixes are plain, which are the first. kWide: not a list.
-  std::uint8_t plain_count = 0;
+  // Of a list: how many of its prefixes are marked, which are the first. kWide, kLonely: not a
+  // list.
+  std::uint8_t marked_count = 0;
   std::uint8_t prefix_count = 0;  // of a list
   std::uint8_t child_count = 0;   // of a list
+  // Of the path; in a lonely node, of its prefix.
   std::uint64_t path_high = 0;
 
   static constexpr std::uint8_t kWide = 0xff;
-  bool is_wide() const { return plain_count == kWide; }
+  static constexpr std::uint8_t kLonely = 0xfe;
+  bool is_wide() const { return marked_count == kWide; }
+  bool is_lonely() const { return marked_count == kLonely; }
   // The first 8 * depth bits of all keys below; the rest is zero.
-  TrieKey path() const { return {path_high, depth > 8 ? *tail<std::uint64_t>(0) : 0}; }
+  TrieKey path() const {
+    if (depth <= 8) return {path_high & kPathMasks[depth], 0};
+    return {path_high, *tail<std::uint64_t>(0) & kPathMasks[depth - 8u]};
+  }
   bool is_on_path(const TrieKey& key) const {
     if (depth > 8) return key.shares(path(), 8u * depth);
     return ((key.high ^ path_high) & kPathMasks[depth]) == 0;
@@ -125,24 +163,40 @@ struct TrieNode {
 };
 static_assert(sizeof(TrieNode) == 16);
 
+struct TrieLonelyNode : TrieNode {
+  std::uint64_t path_low;  // of its prefix
+  PrefixId id;
+  std::uint32_t length;
+
+  bool covers(const TrieKey& key) const { return key.shares({path_high, path_low}, length); }
+  unsigned value() const { return TrieKey{path_high, path_low}.byte(depth); }
+  unsigned bits() const { return length - 8u * depth; }
+  // Of a key that is on the path.
+  bool covers_slot(unsigned slot) const { return (slot ^ value()) >> (8 - bits()) == 0; }
+};
+static_assert(sizeof(TrieLonelyNode) == 32);
+
 TrieLink::TrieLink(TrieNode* node, int depth) : bits_(reinterpret_cast<std::uintptr_t>(node)) {
   if (node == nullptr) return;
-  if (node->is_wide()) bits_ |= kWide;
-  if (node->depth != depth + 1) bits_ |= kSkipping;
+  bits_ |= node->is_wide() ? kWide : node->is_lonely() ? kLonely : kList;
+  const bool is_skipping = node->depth != depth + 1;
+  const bool is_long = is_list() && (node->child_count != 0 || node->prefix_count > 32);
+  if (is_skipping || is_long) bits_ |= kMore;
 }
 
 // Where the parts of a list lie behind its header.
 struct TrieListLayout {
   // A match is a bit of 64, and all of them together are one less than a power of two.
   static constexpr unsigned kMost = 63;
-  static constexpr unsigned kStride = 16;
+  // The most that is compared at once. Comparisons read whole strides, inside the node.
+  static constexpr unsigned kStride = 32;
 
   std::size_t values;
   std::size_t masks;
   std::size_t slots;
   std::size_t ids;
   std::size_t children;
-  std::size_t end;  // comparisons read a whole stride, inside the node
+  std::size_t end;
 
   TrieListLayout(unsigned depth, std::size_t prefixes, std::size_t child_count) {
     values = depth > 8 ? sizeof(std::uint64_t) : 0;
@@ -151,7 +205,8 @@ struct TrieListLayout {
     ids = (slots + child_count + 3) / 4 * 4;
     children = (ids + prefixes * sizeof(PrefixId) + 7) / 8 * 8;
     end = children + child_count * sizeof(TrieLink);
-    if (end < slots + child_count + kStride) end = slots + child_count + kStride;
+    const std::size_t last_read = (child_count == 0 ? masks : slots) + kStride;
+    if (end < last_read) end = last_read;
   }
   explicit TrieListLayout(const TrieNode& node)
       : TrieListLayout(node.depth, node.prefix_count, node.child_count) {}
@@ -160,20 +215,21 @@ struct TrieListLayout {
 struct TrieWideNode : TrieNode {
   struct Slot {
     TrieLink child;
-    PrefixId plain;  // the longest plain prefix that ends in this node and covers the slot
-    PrefixId own;    // of all 8 bits
+    PrefixId longest;  // of the prefixes that end in this node and cover the slot
+    PrefixId plain;    // of the plain ones
   };
   std::uint64_t path_low;
   std::uint32_t prefixes;
   std::uint32_t children;
   std::array<Slot, 256> slots;
-  std::array<PrefixId, 256> shorter;
+  std::array<PrefixId, 256> shorter;    // of 0 to 7 bits
+  std::array<std::uint64_t, 4> is_own;  // bit v: slot v is a prefix itself, which is its longest
 
-  PrefixId& place(unsigned value, unsigned bits) {
-    return bits == 8 ? slots[value].own : shorter[heap_index(value, bits)];
-  }
+  bool has_own(unsigned slot) const { return (is_own[slot / 64] >> slot % 64 & 1) != 0; }
+  // The id of exactly this prefix, or kNoPrefix.
   PrefixId at(unsigned value, unsigned bits) const {
-    return bits == 8 ? slots[value].own : shorter[heap_index(value, bits)];
+    if (bits == 8) return has_own(value) ? slots[value].longest : kNoPrefix;
+    return shorter[heap_index(value, bits)];
   }
   // Of a slot, from the begin of the node.
   static constexpr std::size_t slot_offset(unsigned slot) { return 32 + slot * sizeof(Slot); }
@@ -182,7 +238,7 @@ struct TrieWideNode : TrieNode {
   }
 };
 
-static_assert(sizeof(TrieWideNode) == TrieWideNode::slot_offset(256) + 256 * sizeof(PrefixId));
+static_assert(sizeof(TrieWideNode) == TrieWideNode::slot_offset(256) + 256 * sizeof(PrefixId) + 32);
 
 // One step of a walk: the longest prefix and the longest plain one that end in this node, and where
 // to go on. Ids lie in memory that may yet have to come; null if there is none.
@@ -196,7 +252,7 @@ struct TrieStep {
 inline std::uint64_t match_prefixes(const std::uint8_t* values, unsigned count, unsigned slot) {
   const __m128i wanted = _mm_set1_epi8(static_cast<char>(slot));
   std::uint64_t found = 0;
-  for (unsigned i = 0; i < count; i += TrieListLayout::kStride) {
+  for (unsigned i = 0; i < count; i += 16) {
     const __m128i value = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + i));
     const __m128i mask = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + count + i));
     const __m128i equal = _mm_cmpeq_epi8(_mm_and_si128(wanted, mask), value);
@@ -209,7 +265,7 @@ inline std::uint64_t match_prefixes(const std::uint8_t* values, unsigned count, 
 inline std::uint64_t match_slots(const std::uint8_t* slots, unsigned count, unsigned slot) {
   const __m128i wanted = _mm_set1_epi8(static_cast<char>(slot));
   std::uint64_t found = 0;
-  for (unsigned i = 0; i < count; i += TrieListLayout::kStride) {
+  for (unsigned i = 0; i < count; i += 16) {
     const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(slots + i));
     const __m128i equal = _mm_cmpeq_epi8(here, wanted);
     found |= std::uint64_t{static_cast<unsigned>(_mm_movemask_epi8(equal))} << i;
@@ -232,17 +288,24 @@ inline const TrieNode* child_of(const TrieNode& node, unsigned slot) {
 inline TrieStep step_into(const TrieNode& node, unsigned slot) {
   if (node.is_wide()) {
     const TrieWideNode::Slot& found = static_cast<const TrieWideNode&>(node).slots[slot];
-    const PrefixId* plain = found.plain == kNoPrefix ? nullptr : &found.plain;
-    return {found.own == kNoPrefix ? plain : &found.own, plain, found.child.node()};
+    return {found.longest == kNoPrefix ? nullptr : &found.longest,
+            found.plain == kNoPrefix ? nullptr : &found.plain, found.child.node()};
+  }
+  TrieStep step;
+  if (node.is_lonely()) {
+    const auto& lonely = static_cast<const TrieLonelyNode&>(node);
+    if (!lonely.covers_slot(slot)) return step;
+    step.id = &lonely.id;
+    if (!is_marked_prefix(lonely.id)) step.plain = &lonely.id;
+    return step;
   }
   const TrieListLayout layout(node);
-  TrieStep step;
   const std::uint64_t found =
       match_prefixes(node.tail<std::uint8_t>(layout.values), node.prefix_count, slot);
-  const std::uint64_t plain = found & ((std::uint64_t{1} << node.plain_count) - 1);
+  const std::uint64_t plain = found >> node.marked_count;
   const PrefixId* ids = node.tail<PrefixId>(layout.ids);
-  if (found != 0) step.id = ids + (63 - std::countl_zero(found));
-  if (plain != 0) step.plain = ids + (63 - std::countl_zero(plain));
+  if (found != 0) step.id = ids + std::countr_zero(found);
+  if (plain != 0) step.plain = ids + node.marked_count + std::countr_zero(plain);
   step.next = child_of(node, slot);
   return step;
 }
@@ -258,11 +321,17 @@ void for_each_cover_in(const TrieNode& node, unsigned slot, Visit&& visit) {
     }
     return;
   }
+  if (node.is_lonely()) {
+    const auto& lonely = static_cast<const TrieLonelyNode&>(node);
+    if (lonely.covers_slot(slot)) visit(lonely.id, lonely.length);
+    return;
+  }
   const TrieListLayout layout(node);
   std::uint64_t found =
       match_prefixes(node.tail<std::uint8_t>(layout.values), node.prefix_count, slot);
-  for (; found != 0; found &= found - 1) {
-    const int i = std::countr_zero(found);
+  while (found != 0) {
+    const int i = 63 - std::countl_zero(found);
+    found ^= std::uint64_t{1} << i;
     const auto mask = node.tail<std::uint8_t>(layout.masks)[i];
     visit(node.tail<PrefixId>(layout.ids)[i],
           8u * node.depth + static_cast<unsigned>(std::countl_one(mask)));

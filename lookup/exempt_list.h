@@ -69,9 +69,18 @@ constexpr bool row_matches(const ExemptRow& row, const Question& question) {
   return row.remote_port == 0 || row.remote_port == remote_port;
 }
 
-// A DHCP client at the interface and its server, whatever their addresses (RFC 2131, RFC 8415).
+// Where the DHCP server of a subnet may be besides at the router's address, which has a row of its
+// own: it is asked by broadcast or multicast, and over IPv6 it answers by its link-local address
+// (RFC 2131, RFC 8415). A server elsewhere is a host like any other, and so is who claims its port.
+constexpr bool is_dhcp_place(const IpAddr& remote) {
+  if (remote.is_v4()) return remote.is_limited_broadcast();
+  constexpr IpAddr kAllServers = IpAddr::v6(0xff02'0000'0000'0000u, 0x1'0002);
+  return remote == kAllServers || remote.is_link_local();
+}
+
+// A DHCP client at the interface and its server.
 constexpr bool is_dhcp_client(const Question& question) {
-  if (question.proto != Proto::Udp) return false;
+  if (question.proto != Proto::Udp || !is_dhcp_place(question.remote)) return false;
   const bool is_egress = question.direction == Direction::Egress;
   const std::uint16_t client = is_egress ? question.source_port : question.port;
   const std::uint16_t server = is_egress ? question.port : question.source_port;

@@ -90,7 +90,8 @@ class GroupTable::Writer {
 
 GroupTable::GroupTable(std::span<KeyedRule> rules) {
   std::sort(rules.begin(), rules.end(), [](const KeyedRule& a, const KeyedRule& b) {
-    return std::tuple(a.direction, a.key, a.order) < std::tuple(b.direction, b.key, b.order);
+    return std::tuple(a.direction, a.key, a.is_conditional, a.order) <
+           std::tuple(b.direction, b.key, b.is_conditional, b.order);
   });
   note_reply_rules(rules);
   const auto egress = std::find_if(rules.begin(), rules.end(), [](const KeyedRule& rule) {
@@ -114,7 +115,7 @@ GroupTable::GroupTable(std::span<KeyedRule> rules) {
 void GroupTable::note_reply_rules(std::span<const KeyedRule> rules) {
   std::array<RuleOrder, 8> best;
   for (const KeyedRule& rule : rules) {
-    if (!rule.is_any_address) continue;
+    if (!rule.is_any_address || rule.is_conditional) continue;
     for (const Proto proto : {Proto::Tcp, Proto::Udp}) {
       const bool is_all = rule.proto == ProtoMatch::kAll;
       const bool is_this = rule.proto == static_cast<int>(proto) && rule.range.is_everything();

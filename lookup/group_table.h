@@ -9,8 +9,9 @@
 //                                                         +--> prefix list keys +--> lanes
 //                  --owner-----> groups of its interface -----> group keys -----+
 //
-// The rules of one direction and peer are a run of *lanes*, side by side and in the order of their
-// ids; eight are compared at once, so the first that holds the port is the smallest id:
+// The rules of one direction and peer are a run of *lanes*, side by side: those that demand nothing
+// further first, and either kind in the order of their ids. Eight are compared at once, so the
+// first that holds the port is a plain rule if there is one, and the smallest id of its kind:
 //
 //   slots    | hash of a key -> peer                      at most three quarters full
 //   keys     | key of each peer      firsts | its first lane
@@ -82,10 +83,12 @@ struct KeyedRule {
   std::int16_t proto = ProtoMatch::kAll;
   PortRange range;
   bool is_any_address = false;  // a literal CIDR of length 0 (CT-4)
+  bool is_conditional = false;  // it demands an application or a name
   Family family = Family::Ipv4;
 };
 
-// Some rules side by side, in the order of their ids. Reads of eight may go past the end.
+// Some rules side by side, plain ones first, then in the order of their ids. Reads of eight may go
+// past the end.
 struct RuleLanes {
   static constexpr std::uint32_t kStride = 8;
   static constexpr std::uint16_t kAnyProto = 256;
@@ -126,7 +129,7 @@ struct RuleLanes {
     return left >= kStride ? bytes : bytes & ((1u << left) - 1);
   }
 
-  // The lane of the smallest rule that allows the packet; count if none does.
+  // The lane of the first rule that allows the packet; count if none does.
   std::uint32_t first_match(std::uint16_t proto, std::uint16_t port) const {
     for (std::uint32_t first = 0; first < count; first += kStride) {
       const unsigned hits = match(first, proto, port);

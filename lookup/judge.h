@@ -25,12 +25,27 @@ inline WitnessStep witness_step(WitnessStep::Kind kind, bool matched) {
 // What the groups say. `rule` none: no rule allows it.
 struct GroupAnswer {
   RuleIndex rule;
+  GroupIndex group;  // the rule's
   bool tracked = true;
+  bool conditional = false;                 // the rule demands an application or a name
+  DropReason refusal = DropReason::NoRule;  // where there is no rule
 };
+
+inline GroupAnswer allowed_by(const SnapshotTables& tables, RuleIndex rule, bool tracked,
+                              bool conditional) {
+  return {rule, tables.rules[rule.value()].group, tracked, conditional};
+}
 
 // Asks the rules of the interface's groups themselves, the long way.
 GroupAnswer ask_groups(const SnapshotTables& tables, const InterfaceRow& row,
                        const Question& question, const PacketKind& packet);
+
+// The row of an interface that must be there.
+inline const InterfaceRow& required_row(const PolicySnapshot& snapshot, EniIndex eni) {
+  const InterfaceRow* row = snapshot.find_interface(eni);
+  CHECK(row != nullptr);
+  return *row;
+}
 
 // Groups: `GroupAnswer ask(tables, row, question, packet)`, and `void note(step)`, which records a
 // step of the way or does nothing.
@@ -38,8 +53,12 @@ template <class Groups>
 class Judge {
  public:
   Judge(const PolicySnapshot& snapshot, const Question& question, Groups& groups)
+      : Judge(snapshot, required_row(snapshot, question.eni), question, groups) {}
+  // `row`: of the question's interface.
+  Judge(const PolicySnapshot& snapshot, const InterfaceRow& row, const Question& question,
+        Groups& groups)
       : tables_(snapshot.tables()),
-        row_(required_row(snapshot, question.eni)),
+        row_(row),
         question_(question),
         packet_{question.remote.family(), question.proto, question.port},
         groups_(groups) {}
@@ -66,12 +85,6 @@ class Judge {
   }
 
  private:
-  static const InterfaceRow& required_row(const PolicySnapshot& snapshot, EniIndex eni) {
-    const InterfaceRow* row = snapshot.find_interface(eni);
-    CHECK(row != nullptr);
-    return *row;
-  }
-
   bool is_exempt_traffic() {
     if (tables_.exempt != ExemptProfile::Aws) return false;
     const ExemptPlace place{tables_.vpcs[row_.vpc.value()]->resolvers,
@@ -126,13 +139,17 @@ class Judge {
 
   bool pass_groups(Decision& decision) {
     const GroupAnswer answer = groups_.ask(tables_, row_, question_, packet_);
-    if (answer.rule.is_none()) return false;
+    if (answer.rule.is_none()) {
+      decision.reason = answer.refusal;
+      return false;
+    }
     decision.verdict = Verdict::Accept;
     decision.by = By::Rule;
     decision.reason = DropReason::None;
     decision.rule = answer.rule;
-    decision.group = tables_.rules[answer.rule.value()].group;
+    decision.group = answer.group;
     decision.tracked = answer.tracked;
+    decision.conditional = answer.conditional;
     return true;
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lookup/l7_tools.h"
 #include "lookup/snapshot_tables.h"
 
 namespace sluice {
@@ -12,11 +13,10 @@ namespace {
 EniIndex owner_in(const SnapshotTables& tables, VpcIndex vpc, const IpAddr& address) {
   const FamilyClasses& classes = tables.classes.of(address.family());
   if (!classes.owned_blocks().may_hold(address)) return EniIndex();
-  const PrefixId id = classes.trie().find(address);
   // The longest match of an owned address is that address; other prefixes have no owners.
-  if (id == kNoPrefix) return EniIndex();
+  const PrefixId id = classes.trie().find(address);
   EniIndex found;
-  classes.for_each_owner(classes.facts(id), [&](EniIndex eni) {
+  classes.for_each_owner_of(address, id, [&](EniIndex eni) {
     if (tables.interfaces[eni.value()].vpc == vpc) found = eni;
   });
   return found;
@@ -29,6 +29,7 @@ PolicySnapshot::PolicySnapshot(std::unique_ptr<const SnapshotTables> tables)
       generation_(tables_->generation),
       tracking_(tables_->tracking),
       exempt_(tables_->exempt),
+      has_signatures_(tables_->tools != nullptr && tables_->tools->patterns().has_signatures()),
       interfaces_(tables_->interfaces) {}
 
 PolicySnapshot::~PolicySnapshot() = default;
@@ -50,11 +51,13 @@ EniIndex PolicySnapshot::owner_of(VpcIndex vpc, const IpAddr& address) const {
 EniIndex PolicySnapshot::owner_of(const IpAddr& address) const {
   const FamilyClasses& classes = tables_->classes.of(address.family());
   if (!classes.owned_blocks().may_hold(address)) return EniIndex();
-  const PrefixId id = classes.trie().find(address);
-  if (id == kNoPrefix || classes.has_many_owners(classes.facts(id))) return EniIndex();
   EniIndex found;
-  classes.for_each_owner(classes.facts(id), [&](EniIndex eni) { found = eni; });
-  return found;
+  bool has_many = false;
+  classes.for_each_owner_of(address, classes.trie().find(address), [&](EniIndex eni) {
+    has_many = has_many || !found.is_none();
+    found = eni;
+  });
+  return has_many ? EniIndex() : found;
 }
 
 const AddressBlocks& PolicySnapshot::inside_blocks(Family family) const {
@@ -65,9 +68,11 @@ const AddressBlocks& PolicySnapshot::owned_blocks(Family family) const {
   return tables_->classes.of(family).owned_blocks();
 }
 
-bool PolicySnapshot::has_shared_addresses() const {
-  return tables_->classes.v4.shared_address_count() + tables_->classes.v6.shared_address_count() !=
-         0;
+bool PolicySnapshot::may_share_addresses() const {
+  const auto may_share = [](const FamilyClasses& classes) {
+    return classes.shared_address_count() != 0 || classes.delegated().prefix_count() != 0;
+  };
+  return may_share(tables_->classes.v4) || may_share(tables_->classes.v6);
 }
 
 bool PolicySnapshot::vpc_contains(VpcIndex vpc, const IpAddr& address) const {
@@ -101,6 +106,10 @@ std::span<const VpcIndex> PolicySnapshot::peers_of(VpcIndex vpc) const {
   if (row == nullptr) return {};
   return row->peers;
 }
+
+const Layer7Settings& PolicySnapshot::layer7() const { return tables_->layer7; }
+
+const L7Tools* PolicySnapshot::tools() const { return tables_->tools.get(); }
 
 std::size_t PolicySnapshot::size() const { return sizeof *this + tables_->size(); }
 

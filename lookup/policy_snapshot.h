@@ -30,13 +30,15 @@ struct InterfaceRow {
   Generation rejudge_before;
   Generation flush_before;
   bool logged = false;
+  bool identified = false;
+  bool rejects = false;
   bool has_primary_v4 = false;
   bool has_primary_v6 = false;
   MacAddr mac;
   VpcIndex vpc;
   SubnetIndex subnet;
   std::uint32_t policy = 0;  // the interned set of its groups, inside this snapshot
-  InterfaceTimeouts timeouts;
+  InterfaceTracking tracking;
   IpAddr primary_v4;
   IpAddr primary_v6;
 };
@@ -50,7 +52,16 @@ class PolicySnapshot {
 
   Generation generation() const { return generation_; }
   const TrackingSettings& tracking() const { return tracking_; }
+  // How many flows the interface may track at once (CT-28); 0: as many as fit.
+  std::uint32_t allowance_of(const InterfaceRow& row) const {
+    return row.tracking.allowance != 0 ? row.tracking.allowance : tracking_.allowance;
+  }
   ExemptProfile exempt() const { return exempt_; }
+  const Layer7Settings& layer7() const;
+  // What connections are identified with; null: they are not.
+  const L7Tools* tools() const;
+  // True if signatures want to see the first bytes of every connection.
+  bool has_signatures() const { return has_signatures_; }
 
   // The interface, or null if this generation has none of that number. Three dependent loads.
   const InterfaceRow* find_interface(EniIndex eni) const {
@@ -60,8 +71,8 @@ class PolicySnapshot {
   std::size_t interface_count() const;
   // Of the least number from `from` on; null: no more.
   const InterfaceRow* next_interface(EniIndex from) const;
-  // The interface that owns the address within the VPC; none if nobody does. Peered VPCs are not
-  // looked into.
+  // The interface that owns the address within the VPC, by itself or in a delegated prefix (SG-28);
+  // none if nobody does. Peered VPCs are not looked into.
   EniIndex owner_of(VpcIndex vpc, const IpAddr& address) const;
   // The interface that owns the address in whichever VPC; none if nobody or more than one does.
   EniIndex owner_of(const IpAddr& address) const;
@@ -69,9 +80,10 @@ class PolicySnapshot {
   const AddressBlocks& owned_blocks(Family family) const;
   // Which /16 have any address of a block of some VPC.
   const AddressBlocks& inside_blocks(Family family) const;
-  // True if two interfaces (of different VPCs) share an address, so that owner_of(address) cannot
-  // tell: bump-in-the-wire devices and replay refuse such a policy.
-  bool has_shared_addresses() const;
+  // False if no two interfaces (of different VPCs) share an address, so that owner_of(address) can
+  // tell. Else the policy itself has to be looked at: bump-in-the-wire devices and replay refuse
+  // one where two do. O(1).
+  bool may_share_addresses() const;
   // True if the address lies in one of the VPC's blocks.
   bool vpc_contains(VpcIndex vpc, const IpAddr& address) const;
   // True if it is the last address of one of the subnet's IPv4 blocks, none of which is a host or a
@@ -92,6 +104,7 @@ class PolicySnapshot {
   const Generation generation_;
   const TrackingSettings tracking_;
   const ExemptProfile exempt_;
+  const bool has_signatures_;
   const PersistentArray<InterfaceRow>& interfaces_;
 };
 

@@ -41,8 +41,11 @@ struct Decision {
   By by = By::None;                        // Rule, Acl, Exempt; None when no rule allowed
   DropReason reason = DropReason::NoRule;  // None when accepted
   bool tracked = false;                    // only meaningful when accepted (CT-3, CT-4)
-  RuleIndex rule;                          // the rule that allowed; none otherwise
-  GroupIndex group;                        // the group that holds it
+  // Accepted on probation: only rules that demand an application or a name admit it, `rule` is the
+  // smallest of them. decide_identified() says what becomes of it.
+  bool conditional = false;
+  RuleIndex rule;    // the rule that allowed; none otherwise
+  GroupIndex group;  // the group that holds it
   AclAnswer acl;
 };
 

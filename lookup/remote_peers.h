@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/address.h"
 #include "base/verdict.h"
@@ -25,25 +26,30 @@ struct RemoteClass {
   bool operator==(const RemoteClass&) const = default;
 };
 
+// False if no interface has an address for which the trie finds `longest`.
+inline bool may_be_owned(const FamilyClasses& classes, PrefixId longest) {
+  const bool is_owned =
+      longest != kNoPrefix && classes.facts(longest).owners != PrefixFacts::kNoNumbers;
+  return is_owned || classes.delegated().prefix_count() != 0;
+}
+
 // Calls visit(const InterfaceRow&) for the owners of the address that a group reference of `row`
 // can mean (SG-29): the one in its own VPC; else, where the address is not the VPC's own to route,
 // those in peered VPCs. `longest` is what the trie found for the address.
 template <class Visit>
 void for_each_seen_owner(const SnapshotTables& tables, const InterfaceRow& row,
                          const IpAddr& remote, PrefixId longest, Visit&& visit) {
-  if (longest == kNoPrefix) return;
   const FamilyClasses& classes = tables.classes.of(remote.family());
-  const PrefixFacts& facts = classes.facts(longest);
-  if (facts.owners == PrefixFacts::kNoNumbers) return;
+  if (!may_be_owned(classes, longest)) return;
   const InterfaceRow* own = nullptr;
-  classes.for_each_owner(facts, [&](EniIndex eni) {
+  classes.for_each_owner_of(remote, longest, [&](EniIndex eni) {
     const InterfaceRow& owner = tables.interfaces[eni.value()];
     if (owner.vpc == row.vpc) own = &owner;
   });
   if (own != nullptr) return visit(*own);
   const VpcRow& vpc = *find_row(tables.vpcs, row.vpc);
   if (vpc.peers.empty() || vpc.contains(remote)) return;
-  classes.for_each_owner(facts, [&](EniIndex eni) {
+  classes.for_each_owner_of(remote, longest, [&](EniIndex eni) {
     const InterfaceRow& owner = tables.interfaces[eni.value()];
     if (std::binary_search(vpc.peers.begin(), vpc.peers.end(), owner.vpc)) visit(owner);
   });
@@ -53,6 +59,7 @@ inline RemoteClass class_of(const SnapshotTables& tables, const InterfaceRow& ro
                             const IpAddr& remote, const CidrMatch& match) {
   RemoteClass result;
   result.prefix = match.plain;
+  if (!may_be_owned(tables.classes.of(remote.family()), match.longest)) return result;
   for_each_seen_owner(tables, row, remote, match.longest, [&](const InterfaceRow& owner) {
     result.has_more_owners = result.policy != kNoPolicyId;
     result.policy = owner.policy;
@@ -85,17 +92,21 @@ class RemotePeers {
 
   template <class Visit>
   void for_each_run(Visit&& visit) const {
-    for (const GroupIndex group : tables_.policies.groups(row_.policy)) {
+    const std::span<const GroupIndex> groups = tables_.policies.groups(row_.policy);
+    for (const GroupIndex group : groups) {
       const GroupTable& table = *tables_.groups[group.value()];
       for (std::size_t i = 0; i < cover_count_; ++i) {
         visit_prefix(table, covers_[i], i == 0 && has_open_, visit);
       }
-      for_each_seen_owner(tables_, row_, remote_, longest_, [&](const InterfaceRow& owner) {
+    }
+    for_each_seen_owner(tables_, row_, remote_, longest_, [&](const InterfaceRow& owner) {
+      for (const GroupIndex group : groups) {
+        const GroupTable& table = *tables_.groups[group.value()];
         for (const GroupIndex peer : tables_.policies.groups(owner.policy)) {
           visit_key(table, PeerKey::group(peer), false, visit);
         }
-      });
-    }
+      }
+    });
   }
 
  private:

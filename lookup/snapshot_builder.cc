@@ -103,6 +103,10 @@ std::vector<const RuleInput*> rules_without(const GroupInput* group, const Group
   return rules;
 }
 
+bool demands_ports(const ProtoMatch& proto) {
+  return is_number(proto, Proto::Tcp) || is_number(proto, Proto::Udp);
+}
+
 std::vector<GroupIndex> groups_of(const InterfaceInput& interface) {
   std::vector<GroupIndex> groups = interface.groups;
   std::sort(groups.begin(), groups.end());
@@ -164,9 +168,11 @@ class Changer {
   void classify_interface(const ThingChange<InterfaceInput>& change);
   void classify_list(const PrefixListChange& list);
   Result<std::vector<KeyedRule>> key_rules(const GroupInput& group) const;
+  void set_condition(const RuleInput& rule, bool is_there);
   PeerKey key_of(const PeerInput& peer) const;
   Status check_interface(const InterfaceInput& interface) const;
   Status change_interface(const ThingChange<InterfaceInput>& change);
+  Status check_owner(const FamilyClasses& classes, const ClassEdit& edit) const;
   Status check_vpc(const VpcInput& vpc) const;
   Status check_held_groups() const;
   Status refresh_interfaces();
@@ -276,12 +282,17 @@ void Changer::classify_rules(const std::vector<const RuleInput*>& rules, bool is
 }
 
 void Changer::classify_interface(const ThingChange<InterfaceInput>& change) {
+  const auto has = [](const auto& things, const auto& thing) {
+    return std::find(things.begin(), things.end(), thing) != things.end();
+  };
   const auto edit = [&](const InterfaceInput& interface, const InterfaceInput* other, bool added) {
+    for (const Cidr& cidr : interface.prefixes) {
+      if (other != nullptr && has(other->prefixes, cidr)) continue;
+      edits(cidr.family())
+          .push_back({cidr, added, ClassEdit::Kind::Delegated, interface.index.value()});
+    }
     for (const IpAddr& address : interface.addresses) {
-      const bool stays = other != nullptr &&
-                         std::find(other->addresses.begin(), other->addresses.end(), address) !=
-                             other->addresses.end();
-      if (stays) continue;
+      if (other != nullptr && has(other->addresses, address)) continue;
       edits(address.family())
           .push_back({Cidr::host(address), added, ClassEdit::Kind::Owner, interface.index.value()});
     }
@@ -319,7 +330,8 @@ Status Changer::classify() {
   for (const auto& interface : change_.interfaces) classify_interface(interface);
   for (const Family family : {Family::Ipv4, Family::Ipv6}) {
     FamilyClasses& classes = family == Family::Ipv4 ? tables_->classes.v4 : tables_->classes.v6;
-    const std::size_t needed = classes.trie().prefix_count() + edits(family).size();
+    const std::size_t needed =
+        classes.trie().prefix_count() + classes.delegated().prefix_count() + edits(family).size();
     if (needed >= PeerKey::kNumbersMax) {
       return too_many("addresses and prefixes of one family", needed, PeerKey::kNumbersMax);
     }
@@ -337,22 +349,33 @@ Status Changer::rank_rules() {
         return broken_input("rule " + rule->id + " goes and is not there");
       }
       tables_->rules.edit(rule->index.value()) = RuleRow();
+      set_condition(*rule, false);
     }
   }
   for (const auto& group : change_.groups) {
     for (const RuleInput* rule : rules_without(group.next, group.former)) {
       const std::optional<RuleOrder> order = RuleOrder::of(rule->id);
       if (!order) return broken_input("rule " + rule->id + " is not sgr- and 17 hex digits");
-      if (rule->index.value() > PersistentArray<RuleRow>::kIndexMax) {
-        return too_many("rule numbers", std::size_t{rule->index.value()} + 1,
-                        PersistentArray<RuleRow>::kIndexMax);
+      if (rule->index.value() >= kRulesMax) {
+        return too_many("rule numbers", std::size_t{rule->index.value()} + 1, kRulesMax);
       }
       RuleRow& row = tables_->rules.edit(rule->index.value());
       if (!row.group.is_none()) return broken_input("rule " + rule->id + " is there twice");
-      row = {order->high, order->low, group.next->index};
+      const bool is_conditional = !rule->condition.is_none();
+      row = {order->high, static_cast<std::uint16_t>(order->low), is_conditional,
+             group.next->index};
+      set_condition(*rule, is_conditional);
     }
   }
   return Ok();
+}
+
+// What the rule demands comes to be there, or goes.
+void Changer::set_condition(const RuleInput& rule, bool is_there) {
+  if (rule.condition.is_none()) return;
+  std::shared_ptr<const RuleCondition> row;
+  if (is_there) row = std::make_shared<const RuleCondition>(rule.condition);
+  replace_row(*tables_, tables_->conditions, rule.index, std::move(row));
 }
 
 PeerKey Changer::key_of(const PeerInput& peer) const {
@@ -383,6 +406,10 @@ Result<std::vector<KeyedRule>> Changer::key_rules(const GroupInput& group) const
     keyed.direction = rule.direction;
     keyed.proto = match->proto;
     keyed.range = match->range;
+    keyed.is_conditional = !rule.condition.is_none();
+    if (keyed.is_conditional && !demands_ports(rule.proto)) {
+      return broken_input("rule " + rule.id + " demands an application of neither tcp nor udp");
+    }
     if (const Cidr* cidr = std::get_if<Cidr>(&rule.peer)) {
       keyed.is_any_address = cidr->length() == 0;
       keyed.family = cidr->family();
@@ -441,7 +468,9 @@ Status Changer::change_interface(const ThingChange<InterfaceInput>& change) {
     row.policy = tables_->policies.hold(groups_of(interface));
     row.mac = interface.mac;
     row.logged = interface.logged;
-    row.timeouts = interface.timeouts;
+    row.identified = interface.identified;
+    row.rejects = interface.rejects;
+    row.tracking = interface.tracking;
     row.rejudge_before = interface.rejudge_before;
     row.flush_before = interface.flush_before;
     for (const IpAddr& address : interface.addresses) {
@@ -465,28 +494,42 @@ Status Changer::change_interfaces() {
   return Ok();
 }
 
-// Interfaces of one VPC share no address.
+// Interfaces of one VPC share no address. Of a delegated prefix only what it lies in is looked at:
+// what lies inside of it the compiler has to know.
 Status Changer::check_owners() {
   for (const Family family : {Family::Ipv4, Family::Ipv6}) {
     const FamilyClasses& classes = tables_->classes.of(family);
-    if (classes.shared_address_count() == 0) continue;
+    if (classes.shared_address_count() + classes.delegated().prefix_count() == 0) continue;
     for (const ClassEdit& edit : edits(family)) {
-      if (edit.kind != ClassEdit::Kind::Owner || !edit.is_added) continue;
-      const PrefixFacts& facts = classes.facts(classes.trie().find_exact(edit.cidr));
-      const EniIndex mine(edit.number);
-      EniIndex other;
-      classes.for_each_owner(facts, [&](EniIndex owner) {
-        if (owner == mine) return;
-        if (tables_->interfaces[owner.value()].vpc == tables_->interfaces[mine.value()].vpc) {
-          other = owner;
-        }
-      });
-      if (other.is_none()) continue;
-      return broken_input(numbered("interface", other) + " and " + numbered("interface", mine) +
-                          " of one VPC both have " + edit.cidr.address().to_string());
+      if (!edit.is_added) continue;
+      if (const Status status = check_owner(classes, edit); !status) return status;
     }
   }
   return Ok();
+}
+
+Status Changer::check_owner(const FamilyClasses& classes, const ClassEdit& edit) const {
+  const EniIndex mine(edit.number);
+  EniIndex other;
+  const auto see = [&](EniIndex owner) {
+    if (owner == mine) return;
+    if (tables_->interfaces[owner.value()].vpc == tables_->interfaces[mine.value()].vpc) {
+      other = owner;
+    }
+  };
+  const IpAddr& address = edit.cidr.address();
+  if (edit.kind == ClassEdit::Kind::Owner) {
+    classes.for_each_owner_of(address, classes.trie().find_exact(edit.cidr), see);
+  } else if (edit.kind == ClassEdit::Kind::Delegated) {
+    classes.delegated().for_each_cover(address, [&](PrefixId id, unsigned length) {
+      if (length <= edit.cidr.length()) classes.for_each_owner(classes.facts(id), see);
+    });
+  }
+  if (other.is_none()) return Ok();
+  const bool is_address = edit.kind == ClassEdit::Kind::Owner;
+  return broken_input(numbered("interface", other) + " and " + numbered("interface", mine) +
+                      " of one VPC both have " +
+                      (is_address ? address.to_string() : edit.cidr.to_string()));
 }
 
 Status Changer::check_held_groups() const {
@@ -573,6 +616,8 @@ Result<std::shared_ptr<const PolicySnapshot>> change_tables(const SnapshotTables
   tables->generation = change.generation;
   tables->tracking = change.tracking;
   tables->exempt = change.exempt;
+  tables->layer7 = change.layer7;
+  tables->tools = change.tools;
   return std::shared_ptr<const PolicySnapshot>(std::make_shared<PolicySnapshot>(std::move(tables)));
 }
 

@@ -75,6 +75,8 @@ SnapshotChange difference(const SnapshotInput& former, const SnapshotInput& next
   change.generation = next.generation;
   change.tracking = next.tracking;
   change.exempt = next.exempt;
+  change.layer7 = next.layer7;
+  change.tools = next.tools;
   change.vpcs = changes_of(former.vpcs, next.vpcs);
   change.subnets = changes_of(former.subnets, next.subnets);
   change.groups = changes_of(former.groups, next.groups);

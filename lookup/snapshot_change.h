@@ -5,6 +5,7 @@
 // Contract between control/compile (fills it in) and lookup/snapshot_builder (applies it). Every
 // index is a stable number (base/ids.h). Borrows the inputs that it points to.
 
+#include <memory>
 #include <vector>
 
 #include "base/cidr.h"
@@ -34,6 +35,8 @@ struct SnapshotChange {
   Generation generation;
   TrackingSettings tracking;
   ExemptProfile exempt = ExemptProfile::None;
+  Layer7Settings layer7;
+  std::shared_ptr<const L7Tools> tools;
   std::vector<ThingChange<VpcInput>> vpcs;
   std::vector<ThingChange<SubnetInput>> subnets;
   std::vector<ThingChange<GroupInput>> groups;

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -15,8 +16,11 @@
 #include "base/cidr.h"
 #include "base/ids.h"
 #include "base/verdict.h"
+#include "lookup/rule_condition.h"
 
 namespace sluice {
+
+class L7Tools;  // lookup/l7_tools.h
 
 // A protocol as a rule names it: -1 = all, else 0 to 255 (SG-11).
 struct ProtoMatch {
@@ -45,6 +49,7 @@ struct RuleInput {
   ProtoMatch proto;
   PortMatch ports;
   PeerInput peer;
+  RuleCondition condition{};  // of tcp and udp rules only
 
   bool operator==(const RuleInput&) const = default;
 };
@@ -101,13 +106,15 @@ struct VpcInput {
   bool operator==(const VpcInput&) const = default;
 };
 
-// Idle timers of one interface, seconds (CT-11 to CT-13).
-struct InterfaceTimeouts {
+// Connection tracking of one interface: idle timers, seconds (CT-11 to CT-13), and how many flows
+// it may track at once (CT-28); 0: what TrackingSettings say.
+struct InterfaceTracking {
   std::uint32_t tcp_established_s = 350;
   std::uint32_t udp_s = 30;
   std::uint32_t udp_stream_s = 180;
+  std::uint32_t allowance = 0;
 
-  bool operator==(const InterfaceTimeouts&) const = default;
+  bool operator==(const InterfaceTracking&) const = default;
 };
 
 struct InterfaceInput {
@@ -116,9 +123,12 @@ struct InterfaceInput {
   SubnetIndex subnet;
   MacAddr mac;
   std::vector<IpAddr> addresses;  // the first of each family is the primary one (FL-20)
+  std::vector<Cidr> prefixes;     // delegated: every address inside is its own too (SG-28)
   std::vector<GroupIndex> groups;
-  InterfaceTimeouts timeouts;
-  bool logged = false;  // some flow log covers it
+  InterfaceTracking tracking;
+  bool logged = false;      // some flow log covers it
+  bool identified = false;  // some flow log of it wants the application
+  bool rejects = false;     // TCP connections that are not what rules demand are reset
   // Flows last judged before this generation are judged again at their next packet, in the
   // direction of their first one (`--existing reevaluate`). 0: never.
   Generation rejudge_before;
@@ -128,11 +138,24 @@ struct InterfaceInput {
   bool operator==(const InterfaceInput&) const = default;
 };
 
+// How connections are looked at whose rules, log or signatures ask for it.
+struct Layer7Settings {
+  // What becomes of a connection on probation that could not be identified.
+  bool allow_unknown = false;
+  std::uint32_t packets_max = 1'000;  // of one connection that are looked at
+  std::uint32_t seconds_max = 10;     // from its first payload on
+  // Packets looked at in a second, by one worker and of one interface by one worker.
+  std::uint32_t worker_budget = 400'000;
+  std::uint32_t interface_budget = 200'000;
+
+  bool operator==(const Layer7Settings&) const = default;
+};
+
 enum class TcpMode : std::uint8_t { Loose, Strict };              // CT-23
 enum class IcmpErrorMode : std::uint8_t { Related, Documented };  // CT-24, CT-25
 enum class ExemptProfile : std::uint8_t { None, Aws };            // SG-64
 
-// Settings of the whole policy (product, section 3; CT-18). Seconds.
+// Settings of the whole policy (product, section 3; CT-18). Times are seconds.
 struct TrackingSettings {
   TcpMode mode = TcpMode::Loose;
   IcmpErrorMode icmp_errors = IcmpErrorMode::Related;
@@ -140,6 +163,8 @@ struct TrackingSettings {
   std::uint32_t half_closed_s = 60;
   std::uint32_t time_wait_s = 60;
   std::uint32_t icmp_s = 30;
+  // Flows that each interface may track at once where it does not say itself; 0: as many as fit.
+  std::uint32_t allowance = 0;
 
   bool operator==(const TrackingSettings&) const = default;
 };
@@ -154,6 +179,9 @@ struct SnapshotInput {
   std::vector<InterfaceInput> interfaces;
   TrackingSettings tracking;
   ExemptProfile exempt = ExemptProfile::None;
+  Layer7Settings layer7;
+  // What connections are identified with; null: none is, and those on probation are uninspected.
+  std::shared_ptr<const L7Tools> tools;
 };
 
 }  // namespace sluice

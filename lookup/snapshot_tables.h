@@ -26,6 +26,12 @@
 
 namespace sluice {
 
+// As Cidr::contains(), in place: every question asks it.
+inline bool lies_in(const IpAddr& address, const Cidr& cidr) {
+  return address.family() == cidr.family() &&
+         TrieKey::of(address).shares(TrieKey::of(cidr.address()), cidr.length());
+}
+
 struct VpcRow {
   std::vector<Cidr> cidrs;
   std::vector<VpcIndex> peers;    // ascending
@@ -33,7 +39,7 @@ struct VpcRow {
 
   bool contains(const IpAddr& address) const {
     for (const Cidr& cidr : cidrs) {
-      if (cidr.contains(address)) return true;
+      if (lies_in(address, cidr)) return true;
     }
     return false;
   }
@@ -47,7 +53,7 @@ struct SubnetRow {
 
   bool contains(const IpAddr& address) const {
     for (const Cidr& cidr : cidrs) {
-      if (cidr.contains(address)) return true;
+      if (lies_in(address, cidr)) return true;
     }
     return false;
   }
@@ -56,8 +62,9 @@ struct SubnetRow {
 // A rule: its rank among all rules, and whose it is.
 struct RuleRow {
   std::uint64_t order_high = 0;
-  std::uint32_t order_low = 0;
-  GroupIndex group;  // none: a hole
+  std::uint16_t order_low = 0;
+  bool is_conditional = false;  // it has a row in SnapshotTables::conditions
+  GroupIndex group;             // none: a hole
 
   RuleOrder order() const { return {order_high, order_low}; }
 };
@@ -86,26 +93,29 @@ struct SnapshotTables {
   Generation generation;
   TrackingSettings tracking;
   ExemptProfile exempt = ExemptProfile::None;
+  Layer7Settings layer7;
+  std::shared_ptr<const L7Tools> tools;
 
   PersistentArray<InterfaceRow> interfaces;  // by EniIndex
   std::size_t interface_count = 0;
   GroupSets policies;              // by InterfaceRow::policy
   Rows<GroupTable> groups;         // by GroupIndex
   PersistentArray<RuleRow> rules;  // by RuleIndex
+  Rows<RuleCondition> conditions;  // by RuleIndex: what else it demands; null for nearly all
   AddressClasses classes;
   Rows<SubnetRow> subnets;  // by SubnetIndex
   Rows<VpcRow> vpcs;        // by VpcIndex
   AddressBlocks inside_v4;  // of all VPCs
   AddressBlocks inside_v6;
   Rows<NetworkAcl> acls;      // by AclIndex
-  std::size_t rows_size = 0;  // of what groups, subnets, vpcs and acls point to
+  std::size_t rows_size = 0;  // of what groups, conditions, subnets, vpcs and acls point to
 
   // Memory held, in bytes. O(1).
   std::size_t size() const {
     return sizeof *this + interfaces.memory_size() + policies.size() + groups.memory_size() +
-           rules.memory_size() + classes.v4.size() + classes.v6.size() + subnets.memory_size() +
-           vpcs.memory_size() + inside_v4.size() + inside_v6.size() + acls.memory_size() +
-           rows_size;
+           rules.memory_size() + conditions.memory_size() + classes.v4.size() + classes.v6.size() +
+           subnets.memory_size() + vpcs.memory_size() + inside_v4.size() + inside_v6.size() +
+           acls.memory_size() + rows_size;
   }
 };
 

@@ -1,9 +1,10 @@
 """One row per comparison, as JSON for machines and as a table for people."""
 
 import json
+import math
 import shutil
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Optional
 
 _BAR_CELLS = 16
@@ -27,6 +28,7 @@ class Row:
     peer_spread: Optional[float] = None
     samples: int = 0
     note: str = ""
+    axes: dict = field(default_factory=dict)  # what a plot may draw it over, such as flows
     machine: str = ""
     commit: str = ""
 
@@ -42,8 +44,10 @@ class Row:
 
     def reached(self):
         """How much of the goal, 1.0 being all of it; None where there is none or no figure."""
-        if self.ratio is None or self.goal is None or self.ratio <= 0:
+        if self.ratio is None or self.goal is None or (self.ratio <= 0 and self.at_least):
             return None
+        if self.ratio <= 0:
+            return math.inf  # less than nothing, such as time saved
         return self.ratio / self.goal if self.at_least else self.goal / self.ratio
 
 

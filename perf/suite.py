@@ -1,6 +1,7 @@
 """The perf suite: runs what was asked for, prints a table, writes JSON. See README.md beside it."""
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -12,18 +13,17 @@ sys.dont_write_bytecode = True
 
 import machine  # noqa: E402
 import micro  # noqa: E402
+import plot  # noqa: E402
 import report  # noqa: E402
-from end_to_end import logs, scale, throughput  # noqa: E402
+from end_to_end import (kernel_firewall, logs, mixes, new_connections, ovs,  # noqa: E402
+                        scale, throughput)
 
 # Nothing new is begun after this, so that --quick ends within two minutes.
-QUICK_LAST_BEGIN_S = 95
+QUICK_LAST_BEGIN_S = 90
 
 # Goals of the product that no benchmark here shows yet.
 NOT_RUN = [
-    "OVS-DPDK with ct(commit) beside the same flows",
     "VPP in the same run: its figures are those of the reference machine",
-    "new connections per second",
-    "memory per tracked connection",
 ]
 
 
@@ -39,6 +39,8 @@ def arguments():
     parser.add_argument("--only", metavar="NAME",
                         help="micro, end-to-end, or a part of a comparison's name")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    parser.add_argument("--plot", type=Path, metavar="DIR",
+                        help="draw flows.svg and rules.svg there, where there are enough points")
     parser.add_argument("--list", action="store_true", help="print the comparisons' names")
     return parser, parser.parse_args()
 
@@ -69,8 +71,13 @@ def choose_cores():
     return cores[-1], cores[0]
 
 
+def end_to_end_cases():
+    return [*throughput.cases(), *mixes.cases(), *new_connections.cases(),
+            *kernel_firewall.cases(), *logs.cases(), *scale.cases()]
+
+
 def measurer(case):
-    for module in (logs, scale):
+    for module in (kernel_firewall, logs, mixes, new_connections, scale):
         if isinstance(case, module.Case):
             return module
     return throughput
@@ -83,10 +90,13 @@ class Run:
         self.options = options
         self.directory = directory
         self.began = time.monotonic()
+        # Now: a checkout may be changed while the run lasts.
+        self.commit = machine.commit(Path(__file__).resolve().parent.parent)
         self.core, self.other_core = choose_cores()
         self.rows = []
         self.not_run = list(NOT_RUN)
         self.pages = "none needed"
+        self.configurations = {}
 
     def may_begin(self, entry):
         if not self.options.quick or time.monotonic() - self.began < QUICK_LAST_BEGIN_S:
@@ -124,13 +134,17 @@ class Run:
             for case in filter(self.may_begin, chosen):
                 say(case.name)
                 self.rows += measurer(case).measure(plan, case, self.options.quick)
+            self.configurations = plan.configurations
+        problem = ovs.obstacle()
+        if problem:
+            self.not_run.append(f"OVS-DPDK beside the same flows ({problem})")
 
     def facts(self, load_before):
-        root = Path(__file__).resolve().parent.parent
         return {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "machine": machine.describe(), "commit": machine.commit(root),
+                "machine": machine.describe(), "commit": self.commit,
                 "load_before": load_before, "load_after": machine.load(), "pages": self.pages,
-                "quick": self.options.quick, "seconds": round(time.monotonic() - self.began, 1)}
+                "peers": self.configurations, "quick": self.options.quick,
+                "seconds": round(time.monotonic() - self.began, 1)}
 
 
 def print_result(rows, facts, not_run):
@@ -139,14 +153,26 @@ def print_result(rows, facts, not_run):
     print(f"load {facts['load_before'][0]} before, {facts['load_after'][0]} after: "
           "the ratio of a row counts, its figures alone do not\n")
     print(report.table(rows) if rows else "nothing was measured")
+    if facts["peers"]:
+        print("\nhow the peers ran:")
+    for name, story in facts["peers"].items():
+        print(f"  {name}: {story}")
     print("\nnot run:")
     for name in not_run:
         print(f"  {name}")
 
 
+def draw(document, directory):
+    written, empty = plot.write(document, directory)
+    for path in written:
+        say(f"a plot is in {path}")
+    for name in empty:
+        say(f"--plot: too few points for {name}; the full run has them")
+
+
 def main():
     parser, options = arguments()
-    benches, cases = micro.benches(), [*throughput.cases(), *logs.cases(), *scale.cases()]
+    benches, cases = micro.benches(), end_to_end_cases()
     if options.list:
         for entry in [*benches, *cases]:
             print("\n".join(names_of(entry)))
@@ -164,6 +190,12 @@ def main():
     options.build = options.build.resolve()
     if not options.build.is_dir():
         parser.error(f"--build {options.build}: there is no such directory")
+    if options.plot:
+        # Now, and not when all has been measured.
+        try:
+            options.plot.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--plot {options.plot}: {error.strerror}")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_by_signal)
     load_before = machine.load()
@@ -177,6 +209,8 @@ def main():
     if options.json:
         options.json.write_text(text)
         say(f"results are in {options.json}")
+    if options.plot:
+        draw(json.loads(text), options.plot)
     return 1 if not run.rows or any(row.ratio is None for row in run.rows) else 0
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Tests of the perf suite's own parts: what it sends, how it counts, what it says."""
 
+import contextlib
 import io
 import json
 import os
@@ -11,17 +12,21 @@ import time
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import micro  # noqa: E402
+import plot  # noqa: E402
 import report  # noqa: E402
 import suite  # noqa: E402
-from end_to_end import child, scale_policy, throughput, window  # noqa: E402
+from end_to_end import child, mixes, new_connections, ovs, scale_policy  # noqa: E402
+from end_to_end import throughput, window  # noqa: E402
 from end_to_end.appliance import Appliance  # noqa: E402
 from lookup import prefix_files  # noqa: E402
-from traffic import established_flows  # noqa: E402
+from traffic import established_flows, frames  # noqa: E402
+from traffic import policy as policies  # noqa: E402
 
 
 def words_sum(data):
@@ -78,9 +83,65 @@ class Traffic(unittest.TestCase):
 
     def test_a_measured_policy_has_the_rules_that_its_row_names(self):
         for count in (1, 100, 1000):
-            policy = established_flows.measured_policy(count)
+            policy = policies.toml(established_flows.measured_rules(count))
             self.assertEqual(policy.count("protocol ="), count)
             self.assertEqual(policy.count('source = "20.0.0.0/8"'), 1)
+
+
+class Mixes(unittest.TestCase):
+    def write(self, flow_count, **mix):
+        directory = tempfile.TemporaryDirectory(prefix="sluice-perf-test.")
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name) / "flows.pcap"
+        capture = established_flows.write_mix(path, flow_count, established_flows.Mix(**mix))
+        packets = list(packets_of(path))
+        self.assertEqual(len(packets), capture.packets)
+        return capture, packets
+
+    def test_ipv6_packets_have_right_checksums_and_lengths(self):
+        _, packets = self.write(400, family=6, sizes=(64, 300))
+        for packet in packets:
+            ip = packet[14:]
+            self.assertEqual(struct.unpack_from("!H", ip, 4)[0], len(ip) - 40)
+            pseudo = ip[8:40] + struct.pack("!II", len(ip) - 40, ip[6])
+            self.assertEqual(words_sum(pseudo + ip[40:]), 0xFFFF)
+        self.assertEqual({packet[20] for packet in packets}, {6, 17})
+        self.assertEqual(len({frames.tuple_of(packet) for packet in packets}), 400)
+
+    def test_imix_has_its_three_sizes_in_their_shares(self):
+        _, packets = self.write(6000, sizes=established_flows.IMIX)
+        sizes = [len(packet) for packet in packets]
+        self.assertEqual(set(sizes), {64, 594, 1514})
+        self.assertAlmostEqual(sizes.count(64) / 6000, 7 / 12, delta=0.03)
+        self.assertAlmostEqual(sizes.count(1514) / 6000, 1 / 12, delta=0.03)
+
+    def test_favourite_flows_have_most_packets_and_blocks_count_flows_once(self):
+        capture, packets = self.write(2000, popularity="zipf")
+        seen = {}
+        for packet in packets:
+            key = frames.tuple_of(packet)
+            seen[key] = seen.get(key, 0) + 1
+        self.assertEqual(sum(capture.block_sizes), len(seen))
+        ranked = sorted(seen.values(), reverse=True)
+        # The harmonic number of 2,000 is 8.18; the first ten have 2.93 of it.
+        self.assertAlmostEqual(sum(ranked[:10]) / len(packets), 2.93 / 8.18, delta=0.05)
+
+    def test_a_mix_has_the_shares_of_new_and_denied_that_it_says(self):
+        capture, packets = self.write(9000, fresh=0.05, denied=0.05)
+        flags = [packet[47] for packet in packets if packet[23] == 6]
+        self.assertEqual(flags.count(0x02), capture.fresh_flows)
+        self.assertEqual(flags.count(0x04), capture.fresh_flows)
+        self.assertAlmostEqual(2 * capture.fresh_flows / capture.packets, 0.05, delta=0.001)
+        self.assertAlmostEqual(capture.denied_share, 0.05, delta=0.001)
+        refused = [packet for packet in packets if packet[26:28] == b"\xc6\x12"]
+        self.assertEqual(len(refused), capture.denied)
+
+    def test_rules_of_both_families_admit_the_blocks_and_all_of_them(self):
+        for family, last in ((4, "20.31.0.0/16"), (6, "2001:db8:1f::/48")):
+            self.assertEqual(established_flows.stage_rules(32, family)[-1].source, last)
+            whole = established_flows.measured_rules(1, family)[0].network
+            for rule in established_flows.stage_rules(33, family):
+                self.assertTrue(rule.network.subnet_of(whole))
 
 
 class FakeSide:
@@ -124,6 +185,30 @@ class Windows(unittest.TestCase):
         self.assertEqual(window.measure(FakeSide(looks), 0, 1, 5).refused, 5)
 
 
+class Fillings(unittest.TestCase):
+    def looks(self, *flows):
+        return [window.Look(at, 0.001, at, count, 0) for at, count in enumerate(flows)]
+
+    def test_idle_time_before_and_after_a_filling_does_not_count(self):
+        looks = self.looks(0, 0, 0, 100, 400, 700, 990, 1000)
+        measured = new_connections.steep_part(looks, 1000)
+        self.assertEqual((measured.seconds, measured.packets), (2, 600))
+        self.assertEqual(measured.packets_per_s, 300)
+
+    def test_a_filling_that_was_hardly_seen_has_no_rate(self):
+        self.assertIsNone(new_connections.steep_part(self.looks(0, 500, 1000), 1000))
+
+    def test_a_filling_begins_with_an_empty_table_and_ends_by_refusing(self):
+        said, flows = [], iter((0, 100, 500, 900, 1000))
+        side = SimpleNamespace(name="x", admit=lambda: said.append("admit"),
+                               refuse=lambda: said.append("refuse"),
+                               live_flows=lambda: (said.append("empty?"), 0)[1],
+                               look_at_flows=lambda: window.Look(
+                                   (flow := next(flows)) / 1000, 0, flow / 1000, flow, 0))
+        self.assertAlmostEqual(new_connections.fill(side, 1000).packets_per_s, 1000)
+        self.assertEqual(said, ["empty?", "admit", "refuse"])
+
+
 class Rows(unittest.TestCase):
     def test_a_ratio_is_of_medians_and_its_goal_may_be_a_least_or_a_most(self):
         row = report.Row("x", "M/s", "peer", 2.0).compare([1, 3, 9], [2, 2, 2])
@@ -132,6 +217,8 @@ class Rows(unittest.TestCase):
         self.assertAlmostEqual(row.spread, 8 / 3)
         low = report.Row("y", "clocks", "peer", 0.5, at_least=False).compare([10], [40])
         self.assertAlmostEqual(low.reached(), 2.0)
+        less = report.Row("y", "us", "peer", 1.0, at_least=False).compare([-2], [100])
+        self.assertIn("met", report.table([less]))
 
     def test_a_row_without_figures_reads_as_not_measured(self):
         row = report.Row("z", "Mpps", "peer", 1.0, note="not measured: no room")
@@ -151,6 +238,97 @@ class Rows(unittest.TestCase):
         for key in ("name", "value", "unit", "peer", "peer_value", "ratio", "goal", "median",
                     "spread", "machine", "commit"):
             self.assertIsNotNone(result[key], key)
+
+
+class Plots(unittest.TestCase):
+    def document(self, *points):
+        rows = []
+        for flows, rules, peer, ours, his in points:
+            row = report.Row("x", "Mpps", peer, None, axes={"flows": flows, "rules": rules})
+            rows.append(row.compare([ours], [his]))
+        facts = {"machine": "a <box> & more", "commit": "abc", "when": "now", "load_before": [1],
+                 "load_after": [2]}
+        return json.loads(report.document(rows, facts, []))
+
+    def draw(self, document):
+        with tempfile.TemporaryDirectory() as directory:
+            written, empty = plot.write(document, Path(directory))
+            return {path.name: ElementTree.fromstring(path.read_text()) for path in written}, empty
+
+    def test_a_picture_is_well_formed_and_has_a_curve_for_each_side(self):
+        drawn, empty = self.draw(self.document(
+            (4096, 100, "testpmd io", 5, 20), (65536, 100, "testpmd io", 4, 18),
+            (4096, 100, "OVS-DPDK ct, best", 9, 0.9), (65536, 100, "OVS-DPDK ct, best", 9, 0.8)))
+        self.assertEqual((list(drawn), empty), (["flows.svg"], ["rules.svg"]))
+        root = drawn["flows.svg"]
+        name = "{http://www.w3.org/2000/svg}"
+        lines = root.findall(name + "polyline")
+        self.assertEqual(len(lines), 3)
+        self.assertEqual(len(root.findall(name + "circle")), 6)
+        for line in lines:
+            first, last = [point.split(",") for point in line.get("points").split()]
+            self.assertLess(float(first[0]), float(last[0]))
+            # Fewer packets are lower, that is further from the top.
+            self.assertLess(float(first[1]), float(last[1]))
+        texts = [text.text for text in root.findall(name + "text")]
+        for words in ("a <box> & more", "Sluice", "testpmd io", "OVS-DPDK ct, best", "64 k", "0.8"):
+            self.assertIn(words, texts)
+
+    def test_all_that_is_drawn_lies_within_the_picture(self):
+        drawn, _ = self.draw(self.document(*(
+            (65536, rules, "testpmd io", 0.01 * rules, 99.9) for rules in (1, 100, 1000))))
+        for element in drawn["rules.svg"].iter("{http://www.w3.org/2000/svg}circle"):
+            self.assertTrue(0 < float(element.get("cx")) < 760, element.attrib)
+            self.assertTrue(64 <= float(element.get("cy")) <= 374, element.attrib)
+
+    def test_one_point_makes_no_curve_and_a_row_without_figure_no_point(self):
+        document = self.document((4096, 100, "testpmd io", 5, 20), (65536, 100, "testpmd io", 4, 9))
+        document["results"][1]["value"] = None
+        self.assertEqual(self.draw(document), ({}, ["flows.svg", "rules.svg"]))
+
+    def test_labels_do_not_cover_each_other(self):
+        moved = plot.apart([100, 101, 300, 99])
+        self.assertEqual(sorted(moved), [99, 117, 135, 300])
+        self.assertEqual(moved[3], 99)
+
+    def test_ticks_surround_what_is_shown(self):
+        self.assertEqual(plot.ticks(0.9, 21), [0.5, 1, 2, 5, 10, 20, 50])
+        self.assertEqual(plot.ticks(1, 10), [1, 2, 5, 10])
+
+
+class ThePeers(unittest.TestCase):
+    def test_the_table_says_how_each_ran(self):
+        facts = {"machine": "a box", "commit": "abc", "when": "now", "seconds": 1, "pages": "none",
+                 "load_before": [1], "load_after": [2], "peers": {"a peer": "with its best tuning"}}
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            suite.print_result([], facts, ["another"])
+        self.assertIn("  a peer: with its best tuning\n", out.getvalue())
+        self.assertIn("  another\n", out.getvalue())
+
+    def test_a_peer_that_fails_costs_its_own_row_only(self):
+        case = throughput.cases()[4]
+        peer = throughput.OvsTurns(case.ovs_row("best"), "best")
+        plan = throughput.Plan(None, Path("/nowhere"), 1, 0, False)
+        peer.take(ovs.Ovs(plan, None, [], 1), 1, 1, 1)
+        self.assertIn("not measured", peer.row.note)
+        self.assertIsNone(peer.compared([]).ratio)
+
+    def test_both_tunings_run_for_100_rules_and_one_turn_in_a_quick_run(self):
+        cases = throughput.cases()
+        tunings = [case.ovs_tunings(False) for case in cases if case.rule_count == 100]
+        self.assertEqual(tunings, [("best", "default")] * 3)
+        quick = [case.ovs_tunings(True) for case in cases if case.quick]
+        self.assertEqual(sum(map(len, quick)), 1)
+
+    def test_a_mix_that_is_refused_too_often_or_too_seldom_fails(self):
+        mix = established_flows.Mix(denied=0.05)
+        capture = established_flows.Capture([0] * 32, 100, 0, 5)
+        side = mixes.MixedAppliance(None, None, capture, mix)
+        side.before = (0, 0)
+        for dropped, wrong in ((50_000, 0), (55_000, 0), (90_000, 40_000), (0, 50_000)):
+            side.worker = lambda dropped=dropped: {"rx_packets": 1_000_000, "dropped": dropped}
+            self.assertEqual(side.counters()[1], wrong)
 
 
 class ScalePolicy(unittest.TestCase):
@@ -200,6 +378,31 @@ class Measuring(unittest.TestCase):
             rows = micro.measure(Path(directory), micro.benches()[0], Path(directory), 0, True)
         self.assertIsNone(rows[0].ratio)
         self.assertIn("not built", rows[0].note)
+
+    def test_flow_rows_name_each_operation_of_each_table_once(self):
+        names = [pair.name for bench in micro.benches() for pair in bench.pairs]
+        self.assertEqual(len(names), len(set(names)))
+        for count in ("64 k flows", "1 M flows", "8 M flows"):
+            for ending in ("", ", IPv6"):
+                for what in ("flow lookup", "flow lookup, favourites", "flow insert",
+                             "flow lookup, unknown flows", "flow removal"):
+                    self.assertIn(f"{what}, {count}{ending}", names)
+
+    def test_a_quick_run_has_few_of_the_flow_rows_and_the_memory_of_a_flow(self):
+        names = [pair.name for bench in micro.benches() if bench.quick for pair in bench.pairs]
+        self.assertLessEqual(sum(name.startswith("flow ") for name in names), 4)
+        self.assertIn("memory per tracked IPv4 connection", names)
+
+    def test_tables_that_lay_in_other_pages_than_asked_for_are_told(self):
+        def document(name, share):
+            run = {"name": name, "run_type": "iteration", "huge_percent": share}
+            return {"benchmarks": [run, {**run, "run_type": "aggregate", "huge_percent": 50}]}
+        huge, small = "hit/rte_hash/v4/huge/uniform/65536", "hit/flow_shard/v4/small/uniform/65536"
+        self.assertIsNone(micro._pages_of(document(huge, 99.0)))
+        self.assertIsNone(micro._pages_of(document(small, 0.0)))
+        self.assertEqual(micro._pages_of(document(huge, 0.0)),
+                         "0 % of rte_hash's memory in huge pages")
+        self.assertIn("60 % of flow_shard's", micro._pages_of(document(small, 60.0)))
 
     def test_the_ratio_of_a_case_is_the_median_of_its_rounds(self):
         def turn(*rates):

@@ -288,6 +288,8 @@ def tidy_tests(suite, root):
                         [sys.executable, str(root / "tests" / "run_suite_test.py")], 60))
     suite.add(run_lines("semantics_table_test",
                         [sys.executable, str(root / "tests" / "semantics_table_test.py")], 60))
+    suite.add(run_lines("models_test",
+                        [sys.executable, str(root / "tests" / "models" / "models_test.py")], 600))
 
 
 def fuzz_targets(targets):

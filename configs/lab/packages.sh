@@ -4,17 +4,22 @@
 
 declare -A package_groups=(
   [build]="g++ meson ninja-build pkg-config ccache libdpdk-dev libtomlplusplus-dev
-           nlohmann-json3-dev libcli11-dev libpcap-dev libssl-dev libgtest-dev
-           libbenchmark-dev python3"
+           nlohmann-json3-dev libcli11-dev libpcap-dev libssl-dev libhyperscan-dev
+           libgtest-dev libbenchmark-dev librapidcheck-dev python3"
   [run]="iproute2 procps util-linux iputils-ping curl netcat-openbsd nginx-light redis-server
          redis-tools openssh-server openssh-client"
   [test]="clang-14 libclang-rt-14-dev llvm-14 clang-format-14 iperf3 nftables nmap
-          thc-ipv6"
-  [perf]="dpdk-dev"
+          thc-ipv6 valgrind spin"
+  [perf]="dpdk-dev nftables openvswitch-switch openvswitch-switch-dpdk dpdk uuid-runtime
+          libpcre2-dev"
 )
 
-# Packages that bring a service which Debian would start at once and at every boot.
-service_units=([0]="nginx-light nginx" [1]="redis-server redis-server" [2]="openssh-server ssh")
+# Packages that bring a service which Debian would start at once and at every boot. The last two are
+# asked for above only because Open vSwitch would bring them along, with their services.
+service_units=([0]="nginx-light nginx" [1]="redis-server redis-server" [2]="openssh-server ssh"
+               [3]="openvswitch-switch openvswitch-switch"
+               [4]="openvswitch-switch ovs-record-hostname"
+               [5]="dpdk dpdk" [6]="uuid-runtime uuidd.socket")
 
 is_installed() {
   [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
@@ -70,8 +75,9 @@ apt_get() {
 readonly policy_rc=/usr/sbin/policy-rc.d
 policy_rc_is_ours=0
 
-# Keeps Debian from starting the web server, database and ssh server of the lab as services of
-# this machine: the lab starts its own. A policy-rc.d that is there already is left alone.
+# Keeps Debian from starting the web server, database and ssh server of the lab and the perf suite's
+# switch as services of this machine: both start their own. A policy-rc.d that is there already is
+# left alone.
 hold_services() {
   policy_rc_is_ours=0
   has_service "$@" || return 0
@@ -98,7 +104,7 @@ release_services() {
   for pair in "${service_units[@]}"; do
     read -r name unit <<<"$pair"
     if [[ " $* " == *" $name "* ]] && is_installed "$name"; then
-      say "the service $unit is left switched off; the lab starts its own"
+      say "the service $unit is left switched off; Sluice starts its own"
       as_root systemctl disable --quiet "$unit" || true
     fi
   done

@@ -168,9 +168,9 @@ class ArgumentParser {
     }
     if (noun_.empty()) return usage("no command; 'sluicectl help' lists them");
     if (out_.command == nullptr) return usage("'" + noun_ + "' needs a verb");
-    const bool may_be_left_out = out_.command->operand.starts_with('[');
-    if (operand_count_ < operand_count(*out_.command) && !may_be_left_out) {
-      const std::string operand(out_.command->operand);
+    const std::string operand(out_.command->operand);
+    const std::size_t optional_count = operand.find('[') == std::string::npos ? 0 : 1;
+    if (operand_count_ + optional_count < operand_count(*out_.command)) {
       const bool is_one = operand.find(' ') == std::string::npos;
       return usage(noun_ + " " + std::string(out_.command->verb) + " needs " +
                    (is_one ? (operand == "ID" ? "an " : "a ") : "") + operand);

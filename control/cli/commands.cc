@@ -16,7 +16,9 @@ constexpr std::array kExplainExtra = {
 };
 constexpr std::array kStatsExtra = {
     ParamRow{"watch", ParamType::Boolean, "", "again and again"},
-    ParamRow{"interval", ParamType::Number, "SECONDS", "with --watch: how often (default 1)"},
+    ParamRow{"stages", ParamType::Boolean, "", "cycles of each stage, measured for an interval"},
+    ParamRow{"interval", ParamType::Number, "SECONDS",
+             "with --watch: how often, with --stages: how long (default 1)"},
     ParamRow{"limit", ParamType::Number, "N", "with --watch: so many times"},
 };
 
@@ -24,6 +26,8 @@ constexpr std::array<std::string_view, 1> kShowOperands = {"generation"};
 constexpr std::array<std::string_view, 2> kRuleAddOperands = {"group", "direction"};
 constexpr std::array<std::string_view, 1> kRuleOperands = {"rule"};
 constexpr std::array<std::string_view, 2> kMemberOperands = {"interface", "group"};
+constexpr std::array<std::string_view, 1> kListOperands = {"list"};
+constexpr std::array<std::string_view, 2> kVersionOperands = {"list", "version"};
 constexpr std::array<std::string_view, 2> kEntryOperands = {"list", "cidr"};
 
 constexpr std::array kCommands = std::to_array<CommandRow>({
@@ -53,6 +57,9 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
     {"explain", "", "explain", "", kExplainExtra, "what the policy does with a packet, and why"},
     {"flow", "list", "flow.list", "", {}, "the flows that are remembered"},
     {"flow", "watch", "flow.watch", "", {}, "flows as they begin and end"},
+    {"flow", "count", "flow.count", "", {}, "how many there are, by state and protocol"},
+    {"flow", "top", "flow.top", "", {}, "who has most of them"},
+    {"flow", "flush", "flow.flush", "", {}, "forgets flows; without a filter, all of them"},
     {"drop", "watch", "drop.watch", "", {}, "packets as they are dropped"},
     {"stats", "", "stats", "", kStatsExtra, "counters of ports, workers, interfaces and flow log"},
     {"interface", "list", "interface.list", "", {}, "interfaces with addresses and groups"},
@@ -84,6 +91,28 @@ constexpr std::array kCommands = std::to_array<CommandRow>({
      {},
      "takes an entry from a prefix list",
      kEntryOperands},
+    {"prefix-list", "list", "prefix-list.list", "", {}, "prefix lists with size and version"},
+    {"prefix-list",
+     "show",
+     "prefix-list.show",
+     "LIST [VERSION]",
+     {},
+     "the entries of a prefix list, or of a version of it",
+     kVersionOperands},
+    {"prefix-list",
+     "history",
+     "prefix-list.history",
+     "LIST",
+     {},
+     "the versions of a prefix list",
+     kListOperands},
+    {"prefix-list",
+     "restore",
+     "prefix-list.restore",
+     "LIST VERSION",
+     {},
+     "gives a prefix list the entries of an old version again",
+     kVersionOperands},
     {"group", "list", "group.list", "", {}, "security groups with their rules"},
     {"port", "list", "port.list", "", {}, "devices with role, driver and link"},
     {"worker", "list", "worker.list", "", {}, "workers with core, load and generation"},

@@ -17,7 +17,8 @@ struct CommandRow {
   std::string_view noun;
   std::string_view verb;    // empty: the noun is the whole command
   std::string_view method;  // the request; its flags are the command's
-  // "FILE", "GROUP ingress|egress", "[GENERATION]" where it may be left out; empty: takes none.
+  // "FILE", "GROUP ingress|egress", "LIST [VERSION]", where the last may be left out; empty: takes
+  // none.
   std::string_view operand;
   std::span<const ParamRow> extra;
   std::string_view sentence;

@@ -343,10 +343,68 @@ int run_list(Session& session) {
   return 0;
 }
 
+// Adds up the members of `part` that are numbers, deep inside too.
+void add_numbers(OrderedJson& sum, const OrderedJson& part) {
+  for (const auto& item : part.items()) {
+    OrderedJson& one = sum[item.key()];
+    if (item.value().is_object()) {
+      if (one.is_null()) one = OrderedJson::object();
+      add_numbers(one, item.value());
+    } else if (item.value().is_number_unsigned()) {
+      one = (one.is_null() ? 0 : one.get<std::uint64_t>()) + item.value().get<std::uint64_t>();
+    }
+  }
+}
+
+// `flow count` and `flow flush`: one answer for each stretch of the table, summed up.
+int run_sum(Session& session) {
+  const std::string method(session.invocation.command->method);
+  nlohmann::json params = session.invocation.params;
+  OrderedJson sum = OrderedJson::object();
+  for (;;) {
+    const Result<Reply> reply = session.call(method, params);
+    if (!reply) return session.fail(reply.error());
+    if (reply->error) return fail_by_server(session, *reply);
+    OrderedJson part = reply->result;
+    const OrderedJson cursor = part["next_cursor"];
+    part.erase("next_cursor");
+    add_numbers(sum, part);
+    if (!cursor.is_string()) break;
+    params["cursor"] = cursor.get<std::string>();
+  }
+  if (session.is_json()) {
+    session.print(sum);
+  } else if (method == "flow.count") {
+    show_flow_counts(sum, session.terminal);
+  } else {
+    session.terminal.out << sum["flushed"].dump() << " flows flushed\n";
+  }
+  return 0;
+}
+
+int run_flow_top(Session& session) {
+  const Result<Reply> reply = session.call("flow.top", session.invocation.params);
+  if (!reply) return session.fail(reply.error());
+  if (reply->error) return fail_by_server(session, *reply);
+  if (session.is_json()) {
+    session.print(reply->result);
+    return 0;
+  }
+  show_flow_top(reply->result, session.terminal);
+  if (!reply->result.value("is_complete", false) && !session.globals().is_quiet) {
+    session.terminal.err << "only the first " << reply->result["flows_seen"].dump()
+                         << " flows were looked at; a filter narrows them down\n";
+  }
+  return 0;
+}
+
 // Asks for a stream and prints it until its end.
 int run_watch(Session& session, const std::string& method) {
   nlohmann::json params = session.invocation.params;
+  const bool is_one_look = method == "stats.stages" && !session.has("watch");
+  if (is_one_look) params["limit"] = 1;
   params.erase("watch");
+  params.erase("stages");
   const Result<Reply> reply = session.call(method, params);
   if (!reply) return session.fail(reply.error());
   if (reply->error) return fail_by_server(session, *reply);
@@ -354,7 +412,7 @@ int run_watch(Session& session, const std::string& method) {
     Result<OrderedJson> event = session.client.next_notification();
     if (!event) return session.fail(event.error());
     if (event->value("end", false)) {
-      if (!session.is_json() && !session.globals().is_quiet) {
+      if (!session.is_json() && !session.globals().is_quiet && !is_one_look) {
         session.terminal.err << "end: " << escape_control(event->value("reason", "")) << '\n';
       }
       return 0;
@@ -365,6 +423,8 @@ int run_watch(Session& session, const std::string& method) {
     } else if (method == "stats.watch") {
       show_stats(*event, session.terminal);
       session.terminal.out << '\n';
+    } else if (method == "stats.stages") {
+      show_stages(*event, session.terminal);
     } else {
       show_event(*event, session.terminal);
     }
@@ -375,10 +435,17 @@ int run_watch(Session& session, const std::string& method) {
 }
 
 int run_stats(Session& session) {
-  if (session.has("watch")) return run_watch(session, "stats.watch");
-  if (session.has("interval") || session.has("limit")) {
-    return session.fail({ErrorKind::Usage, "usage", "--interval and --limit go with --watch", ""});
+  const bool has_stages = session.has("stages");
+  const bool has_watch = session.has("watch");
+  if (session.has("limit") && !has_watch) {
+    return session.fail({ErrorKind::Usage, "usage", "--limit goes with --watch", ""});
   }
+  if (session.has("interval") && !has_watch && !has_stages) {
+    return session.fail(
+        {ErrorKind::Usage, "usage", "--interval goes with --watch or --stages", ""});
+  }
+  if (has_stages) return run_watch(session, "stats.stages");
+  if (has_watch) return run_watch(session, "stats.watch");
   const Result<Reply> reply = session.call("stats", nlohmann::json::object());
   if (!reply) return session.fail(reply.error());
   if (reply->error) return fail_by_server(session, *reply);
@@ -398,6 +465,8 @@ int run_online(const Invocation& invocation, const Terminal& terminal) {
   Session session{invocation, terminal, std::move(*client)};
   const std::string_view method = invocation.command->method;
   if (method == "policy.apply") return run_apply(session);
+  if (method == "flow.count" || method == "flow.flush") return run_sum(session);
+  if (method == "flow.top") return run_flow_top(session);
   if (find_request(method)->effect == Effect::Changes) return run_edit(session);
   if (method == "policy.show") return run_show(session);
   if (method == "explain") return run_explain(session);

@@ -1,6 +1,7 @@
 #include "control/cli/show.h"
 
 #include <array>
+#include <cctype>
 #include <cstdio>
 #include <ctime>
 #include <utility>
@@ -32,6 +33,13 @@ std::string cell(const OrderedJson& value) {
 
 std::string cell_at(const OrderedJson& object, const char* key) { return cell(at(object, key)); }
 
+// Single ones, then delegated prefixes.
+std::string addresses_text(const OrderedJson& row) {
+  const OrderedJson& prefixes = at(row, "prefixes");
+  const std::string addresses = cell_at(row, "addresses");
+  return prefixes.empty() ? addresses : addresses + "," + cell(prefixes);
+}
+
 std::string end_text(const OrderedJson& object, const char* address, const char* port) {
   const std::string text = cell_at(object, address);
   const OrderedJson& number = at(object, port);
@@ -55,20 +63,30 @@ std::string drops_text(const OrderedJson& drops) {
   return all.empty() ? "-" : all;
 }
 
+// The application, what it was asked for, and the signature that matched: `tls shop.example`.
+std::string application_text(const OrderedJson& row) {
+  std::string text = row.contains("app") ? cell_at(row, "app") : std::string("-");
+  if (row.contains("domain")) text += " " + cell_at(row, "domain");
+  if (row.contains("signature")) text += " !" + cell_at(row, "signature");
+  return text;
+}
+
 void show_flows(const OrderedJson& rows, const Terminal& terminal) {
   TextTable table({"INTERFACE", "DIRECTION", "PROTOCOL", "LOCAL", "REMOTE", "STATE", "IDLE",
-                   "EXPIRES", "RULE"});
+                   "EXPIRES", "APP", "RULE"});
   for (const OrderedJson& row : rows) {
     table.add({cell_at(row, "interface"), cell_at(row, "direction"), cell_at(row, "protocol"),
                end_text(row, "local", "local_port"), end_text(row, "remote", "remote_port"),
                cell_at(row, "state"), seconds_text(at(row, "idle_ms")),
-               seconds_text(at(row, "expires_in_ms")), cell_at(row, "rule")});
+               seconds_text(at(row, "expires_in_ms")), application_text(row),
+               cell_at(row, "rule")});
   }
   table.print(terminal);
 }
 
 void show_interfaces(const OrderedJson& rows, const Terminal& terminal) {
-  TextTable table({"INTERFACE", "SUBNET", "ADDRESSES", "GROUPS", "FLOWS", "IN", "OUT", "DROPPED"});
+  TextTable table({"INTERFACE", "SUBNET", "ADDRESSES", "GROUPS", "FLOWS", "ROOM", "EXCEEDED", "IN",
+                   "OUT", "DROPPED"});
   for (const OrderedJson& row : rows) {
     const OrderedJson& in = at(row, "ingress");
     const OrderedJson& out = at(row, "egress");
@@ -77,10 +95,11 @@ void show_interfaces(const OrderedJson& rows, const Terminal& terminal) {
       dropped = std::to_string(in.value("dropped_packets", std::uint64_t{0}) +
                                out.value("dropped_packets", std::uint64_t{0}));
     }
-    table.add({cell_at(row, "interface"), cell_at(row, "subnet"), cell_at(row, "addresses"),
+    table.add({cell_at(row, "interface"), cell_at(row, "subnet"), addresses_text(row),
                cell_at(row, "security_groups"), cell_at(row, "flows"),
-               cell_at(in, "accepted_packets"), cell_at(out, "accepted_packets"),
-               std::move(dropped)});
+               cell_at(row, "conntrack_allowance_available"),
+               cell_at(row, "conntrack_allowance_exceeded"), cell_at(in, "accepted_packets"),
+               cell_at(out, "accepted_packets"), std::move(dropped)});
   }
   table.print(terminal);
 }
@@ -103,6 +122,46 @@ void show_groups(const OrderedJson& rows, const Terminal& terminal) {
       }
     }
     if (is_first) add("-", "-", "nothing");
+  }
+  table.print(terminal);
+}
+
+void show_prefix_lists(const OrderedJson& rows, const Terminal& terminal) {
+  TextTable table({"PREFIX LIST", "NAME", "FAMILY", "ENTRIES", "MAX", "VERSION", "RULES"});
+  for (const OrderedJson& row : rows) {
+    table.add({cell_at(row, "prefix_list"), cell_at(row, "name"), cell_at(row, "family"),
+               cell_at(row, "entries"), cell_at(row, "max_entries"), cell_at(row, "version"),
+               cell_at(row, "rules")});
+  }
+  table.print(terminal);
+}
+
+void show_prefix_list_entries(const OrderedJson& rows, const Terminal& terminal) {
+  TextTable table({"CIDR", "DESCRIPTION"});
+  for (const OrderedJson& row : rows) {
+    table.add({cell_at(row, "cidr"), cell_at(row, "description")});
+  }
+  table.print(terminal);
+}
+
+std::string date_text(const OrderedJson& unix_s) {
+  if (!unix_s.is_number_unsigned()) return "-";
+  const auto whole = static_cast<std::time_t>(unix_s.get<std::uint64_t>());
+  std::tm parts{};
+  ::localtime_r(&whole, &parts);
+  std::array<char, 64> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &parts);
+  return text.data();
+}
+
+void show_prefix_list_versions(const OrderedJson& rows, const Terminal& terminal) {
+  TextTable table(
+      {"VERSION", "GENERATION", "APPLIED", "UID", "ENTRIES", "ADDED", "REMOVED", "COMMENT"});
+  for (const OrderedJson& row : rows) {
+    table.add({cell_at(row, "version"), cell_at(row, "generation"),
+               date_text(at(row, "applied_unix_s")), cell_at(row, "author_uid"),
+               cell_at(row, "entries"), cell_at(row, "added"), cell_at(row, "removed"),
+               cell_at(row, "comment")});
   }
   table.print(terminal);
 }
@@ -150,9 +209,11 @@ void show_port_counters(const OrderedJson& stats, const Terminal& terminal) {
 }
 
 void show_interface_counters(const OrderedJson& stats, const Terminal& terminal) {
-  TextTable table({"INTERFACE", "FLOWS", "IN", "OUT", "DROPS"});
+  TextTable table({"INTERFACE", "FLOWS", "ROOM", "EXCEEDED", "IN", "OUT", "DROPS"});
   for (const OrderedJson& row : at(stats, "interfaces")) {
     table.add({cell_at(row, "interface"), cell_at(row, "flows"),
+               cell_at(row, "conntrack_allowance_available"),
+               cell_at(row, "conntrack_allowance_exceeded"),
                cell_at(at(row, "ingress"), "accepted_packets"),
                cell_at(at(row, "egress"), "accepted_packets"), drops_text(at(row, "drops"))});
   }
@@ -171,6 +232,39 @@ std::string plain_words(const OrderedJson& object) {
   return escape_control(words);
 }
 
+std::string fixed(double value, int digits) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+  return text.data();
+}
+
+// Cycles of each stage for a packet, and as a part of the worker's time.
+void show_worker_stages(const OrderedJson& worker, const Terminal& terminal) {
+  std::ostream& out = terminal.out;
+  out << "worker " << cell_at(worker, "worker") << ": " << cell_at(worker, "packets")
+      << " packets in " << cell_at(worker, "bursts") << " bursts, " << cell_at(worker, "idle_polls")
+      << " empty polls\n";
+  double all = 0;
+  for (const OrderedJson& stage : at(worker, "stages")) all += stage.value("cycles", 0.0);
+  TextTable table({"STAGE", "CYCLES/PACKET", "OF TIME"});
+  for (const OrderedJson& stage : at(worker, "stages")) {
+    const OrderedJson& each = at(stage, "cycles_per_packet");
+    const double part = all > 0 ? 100 * stage.value("cycles", 0.0) / all : 0;
+    table.add({cell_at(stage, "stage"), each.is_number() ? fixed(each.get<double>(), 1) : "-",
+               fixed(part, 1) + "%"});
+  }
+  const OrderedJson& sum = at(worker, "cycles_per_packet");
+  if (sum.is_number()) table.add({"but idle", fixed(sum.get<double>(), 1), ""});
+  table.print(terminal);
+  const OrderedJson& burst = at(worker, "burst_ns");
+  if (burst.is_object()) {
+    out << "a burst takes " << cell_at(burst, "p50") << " ns (median), " << cell_at(burst, "p99")
+        << " ns (99 %), " << cell_at(burst, "p999") << " ns (99.9 %), at most "
+        << cell_at(burst, "max") << " ns\n";
+  }
+  out << '\n';
+}
+
 std::string clock_text(const OrderedJson& time) {
   if (!time.is_number()) return "-";
   const double unix_s = time.get<double>();
@@ -186,14 +280,59 @@ std::string clock_text(const OrderedJson& time) {
 
 }  // namespace
 
-std::string list_key(const std::string& method) { return method.substr(0, method.find('.')) + "s"; }
+std::string list_key(const std::string& method) {
+  if (method == "prefix-list.list") return "prefix_lists";
+  if (method == "prefix-list.show") return "entries";
+  if (method == "prefix-list.history") return "versions";
+  return method.substr(0, method.find('.')) + "s";
+}
 
 void show_list(const std::string& method, const OrderedJson& rows, const Terminal& terminal) {
   if (method == "flow.list") show_flows(rows, terminal);
   if (method == "interface.list") show_interfaces(rows, terminal);
   if (method == "group.list") show_groups(rows, terminal);
+  if (method == "prefix-list.list") show_prefix_lists(rows, terminal);
+  if (method == "prefix-list.show") show_prefix_list_entries(rows, terminal);
+  if (method == "prefix-list.history") show_prefix_list_versions(rows, terminal);
   if (method == "port.list") show_ports(rows, terminal);
   if (method == "worker.list") show_workers(rows, terminal);
+}
+
+void show_flow_counts(const OrderedJson& counts, const Terminal& terminal) {
+  TextTable states({"STATE", "FLOWS"});
+  for (const auto& item : at(counts, "states").items()) {
+    states.add({item.key(), cell(item.value())});
+  }
+  states.add({"all", cell_at(counts, "flows")});
+  states.print(terminal);
+  terminal.out << '\n';
+  TextTable protocols({"PROTOCOL", "FLOWS"});
+  for (const auto& item : at(counts, "protocols").items()) {
+    protocols.add({item.key(), cell(item.value())});
+  }
+  protocols.print(terminal);
+}
+
+void show_flow_top(const OrderedJson& top, const Terminal& terminal) {
+  std::string head = cell_at(top, "of");
+  for (char& letter : head) letter = static_cast<char>(std::toupper(letter));
+  TextTable table({std::move(head), "FLOWS", "HALF OPEN", "PACKETS", "BYTES"});
+  for (const OrderedJson& row : at(top, "talkers")) {
+    table.add({cell_at(row, "talker"), cell_at(row, "flows"), cell_at(row, "half_open"),
+               cell_at(row, "packets"), cell_at(row, "bytes")});
+  }
+  table.print(terminal);
+}
+
+// One line each; nothing of what nobody has asked to look at.
+void show_applications(const OrderedJson& counters, const Terminal& terminal) {
+  if (!counters.is_object() || at(counters, "packets_looked_at") == 0) return;
+  terminal.out << "inspected  " << plain_words(counters) << '\n';
+  for (const auto& [key, head] :
+       {std::pair{"flows", "apps       "}, std::pair{"signatures", "signatures "}}) {
+    const std::string words = plain_words(at(counters, key));
+    if (!words.empty()) terminal.out << head << words << '\n';
+  }
 }
 
 void show_stats(const OrderedJson& stats, const Terminal& terminal) {
@@ -204,6 +343,7 @@ void show_stats(const OrderedJson& stats, const Terminal& terminal) {
       << '\n';
   out << "packets    " << plain_words(at(stats, "totals")) << '\n';
   out << "flows      " << plain_words(at(stats, "flows")) << '\n';
+  show_applications(at(stats, "applications"), terminal);
   if (at(stats, "flow_log").is_object()) {
     out << "flow log   " << plain_words(at(stats, "flow_log")) << '\n';
   }
@@ -212,6 +352,10 @@ void show_stats(const OrderedJson& stats, const Terminal& terminal) {
   out << '\n';
   show_workers(at(stats, "workers"), terminal);
   show_interface_counters(stats, terminal);
+}
+
+void show_stages(const OrderedJson& event, const Terminal& terminal) {
+  for (const OrderedJson& worker : at(event, "workers")) show_worker_stages(worker, terminal);
 }
 
 void show_event(const OrderedJson& event, const Terminal& terminal) {
@@ -230,6 +374,7 @@ void show_event(const OrderedJson& event, const Terminal& terminal) {
                            " -> " + (is_ingress ? local : remote));
   }
   if (at(event, "rule").is_string()) line += "  " + escape_control(cell_at(event, "rule"));
+  if (event.contains("app")) line += "  " + escape_control(application_text(event));
   terminal.out << line << '\n';
 }
 

@@ -12,11 +12,16 @@
 namespace sluice {
 
 // The rows of all pages of a list, by method: flow.list, interface.list, group.list, port.list,
-// worker.list.
+// worker.list, prefix-list.list, prefix-list.show, prefix-list.history.
 void show_list(const std::string& method, const nlohmann::ordered_json& rows,
                const Terminal& terminal);
+// The answers of flow.count, summed up, and that of flow.top.
+void show_flow_counts(const nlohmann::ordered_json& counts, const Terminal& terminal);
+void show_flow_top(const nlohmann::ordered_json& top, const Terminal& terminal);
 // The answer of `stats`, as sections.
 void show_stats(const nlohmann::ordered_json& stats, const Terminal& terminal);
+// One notification of stats.stages: a table for each worker.
+void show_stages(const nlohmann::ordered_json& event, const Terminal& terminal);
 // One notification of flow.watch or drop.watch, as a line.
 void show_event(const nlohmann::ordered_json& event, const Terminal& terminal);
 

@@ -28,6 +28,7 @@ class Compiler {
     input.generation = generation;
     input.tracking = policy_.tracking;
     input.exempt = policy_.exempt;
+    input.layer7 = policy_.layer7;
     for (const Peering& peering : policy_.peerings) {
       peers_.emplace(peering.first.id, peering.second.id);
       peers_.emplace(peering.second.id, peering.first.id);
@@ -41,7 +42,12 @@ class Compiler {
     }
     for (const NetworkAcl& acl : policy_.acls) input.acls.push_back(compile_acl(acl));
     for (const Subnet& subnet : policy_.subnets) input.subnets.push_back(compile_subnet(subnet));
-    for (const FlowLog& log : policy_.flow_logs) logged_.insert(log.resource);
+    for (const FlowLog& log : policy_.flow_logs) {
+      logged_.insert(log.resource);
+      if (std::find(log.fields.begin(), log.fields.end(), "app") != log.fields.end()) {
+        identified_.insert(log.resource);
+      }
+    }
     for (const Eni& eni : policy_.interfaces) input.interfaces.push_back(compile_interface(eni));
     if (error_) return *std::move(error_);
     return input;
@@ -134,13 +140,19 @@ class Compiler {
     input.subnet = registry_.subnets.intern(subnet->id);
     input.mac = eni.mac.value_or(MacAddr());
     for (const EniAddress& each : eni.addresses) input.addresses.push_back(each.address);
+    for (const EniPrefix& each : eni.prefixes) input.prefixes.push_back(each.cidr);
     for (const Reference& group : eni.security_groups) {
       require(index_.group(group.id) != nullptr, eni.id, group.id);
       input.groups.push_back(registry_.groups.intern(group.id));
     }
-    input.timeouts = eni.tracking;
-    input.logged =
-        logged_.contains(eni.id) || logged_.contains(subnet->id) || logged_.contains(subnet->vpc);
+    input.tracking = eni.tracking;
+    const auto is_in = [&](const std::unordered_set<std::string>& resources) {
+      return resources.contains(eni.id) || resources.contains(subnet->id) ||
+             resources.contains(subnet->vpc);
+    };
+    input.logged = is_in(logged_);
+    input.identified = is_in(identified_);
+    input.rejects = eni.rejects;
     return input;
   }
 
@@ -149,6 +161,7 @@ class Compiler {
   Registry& registry_;
   std::unordered_multimap<std::string, std::string> peers_;  // of each VPC, by name
   std::unordered_set<std::string> logged_;                   // resources of flow logs
+  std::unordered_set<std::string> identified_;               // of those with the field app
   std::optional<Error> error_;
 };
 
@@ -169,8 +182,8 @@ GroupInput compile_group(const SecurityGroup& group, VpcIndex vpc, Registry& reg
     for (const SecurityRule& rule : group.rules(direction)) {
       const RuleIndex index = registry.rules.intern(rule.id);
       registry.rule_groups.note(index, input.index);
-      input.rules.push_back(
-          {index, rule.id, direction, rule.proto, rule.ports, compile_peer(rule.peer, registry)});
+      input.rules.push_back({index, rule.id, direction, rule.proto, rule.ports,
+                             compile_peer(rule.peer, registry), rule.condition});
     }
   }
   return input;

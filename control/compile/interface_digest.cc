@@ -59,12 +59,19 @@ std::uint64_t find_or_zero(const std::unordered_map<Index, std::uint64_t>& map, 
   return place == map.end() ? 0 : place->second;
 }
 
+// All that it has: single addresses and delegated prefixes (SG-28).
+std::uint64_t digest_addresses(const InterfaceInput& eni) {
+  std::uint64_t sum = 0;
+  for (const IpAddr& address : eni.addresses) sum += Chain().add(address).value();
+  for (const Cidr& cidr : eni.prefixes) sum += Chain().add(cidr).value();
+  return sum;
+}
+
 // Who holds each group: a rule that names it admits their addresses (SG-27).
 std::unordered_map<GroupIndex, std::uint64_t> digest_members(const SnapshotInput& input) {
   std::unordered_map<GroupIndex, std::uint64_t> members;
   for (const InterfaceInput& eni : input.interfaces) {
-    std::uint64_t sum = 0;
-    for (const IpAddr& address : eni.addresses) sum += Chain().add(address).value();
+    const std::uint64_t sum = digest_addresses(eni);
     for (const GroupIndex group : eni.groups) members[group] += sum;
   }
   return members;
@@ -123,11 +130,9 @@ InterfaceDigests::InterfaceDigests(const SnapshotInput& input) {
 std::uint64_t InterfaceDigests::of(const InterfaceInput& eni) const {
   std::uint64_t rules = 0;
   for (const GroupIndex group : eni.groups) rules += find_or_zero(groups_, group);
-  std::uint64_t addresses = 0;
-  for (const IpAddr& address : eni.addresses) addresses += Chain().add(address).value();
   return Chain()
       .add(rules)
-      .add(addresses)
+      .add(digest_addresses(eni))
       .add(find_or_zero(subnets_, eni.subnet))
       .add(find_or_zero(vpcs_, eni.vpc))
       .value();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "control/policy/check_sizes.h"
 #include "control/policy/rule_id.h"
 #include "control/policy/table_reader.h"
 
@@ -102,7 +103,9 @@ void StagedEdits::stage_addition(const RuleAddition& edit, Findings& findings) {
     return;
   }
   write_down(group);
-  rules_of(group, edit.rule.direction).push_back(edit.rule);
+  std::vector<SecurityRule>& rules = rules_of(group, edit.rule.direction);
+  rules.push_back(edit.rule);
+  check_rule_count(group.id, edit.rule.direction, rules.size(), kNowhere, findings);
 }
 
 void StagedEdits::stage_removal(const RuleRemoval& edit, Findings& findings) {
@@ -210,9 +213,7 @@ void StagedEdits::stage_entry(const EntryChange& edit, Findings& findings) {
   }
   StagedList& staged = lists_[*place];
   if (edit.adds) {
-    if (staged.removed.erase(edit.cidr) == 0) {
-      staged.added[edit.cidr] = {edit.cidr, edit.description, kNowhere};
-    }
+    staged.added[edit.cidr] = {edit.cidr, edit.description, kNowhere};
     const std::size_t count = list.entries.size() + staged.added.size() - staged.removed.size();
     if (count > list.max_entries) {
       findings.over_limit(kNowhere, "too-many-entries",
@@ -229,7 +230,9 @@ void StagedEdits::stage_entry(const EntryChange& edit, Findings& findings) {
 std::set<GroupIndex> StagedEdits::affected_groups() const {
   std::set<PeerInput> changed;
   for (const std::string& id : regrouped_) changed.insert(registry_.groups.find(id).value());
-  for (const auto& [place, list] : lists_) changed.insert(input_.prefix_lists[place].index);
+  for (const auto& [place, list] : lists_) {
+    if (list.matters()) changed.insert(input_.prefix_lists[place].index);
+  }
   std::set<GroupIndex> affected;
   for (const auto& [place, staged] : groups_) affected.insert(staged.input.index);
   if (changed.empty()) return affected;
@@ -272,6 +275,8 @@ SnapshotChange StagedEdits::change(Generation generation) const {
   change.generation = generation;
   change.tracking = input_.tracking;
   change.exempt = input_.exempt;
+  change.layer7 = input_.layer7;
+  change.tools = tools_ != nullptr ? tools_ : input_.tools;
   for (const auto& [place, staged] : groups_) {
     change.groups.push_back({&input_.groups[place], &staged.input});
   }
@@ -281,14 +286,52 @@ SnapshotChange StagedEdits::change(Generation generation) const {
   for (const auto& [place, staged] : lists_) {
     const PrefixListInput& list = input_.prefix_lists[place];
     PrefixListChange one{list.index, list.family, {}, {}};
-    for (const auto& [cidr, entry] : staged.added) one.added.push_back(cidr);
-    one.removed.assign(staged.removed.begin(), staged.removed.end());
+    // What is in both has another description, which is nothing to a packet.
+    for (const auto& [cidr, entry] : staged.added) {
+      if (!staged.removed.contains(cidr)) one.added.push_back(cidr);
+    }
+    for (const Cidr& cidr : staged.removed) {
+      if (!staged.added.contains(cidr)) one.removed.push_back(cidr);
+    }
     change.prefix_lists.push_back(std::move(one));
   }
   return change;
 }
 
+bool StagedEdits::needs_tools() const {
+  if (input_.tools != nullptr) return false;
+  const auto demands = [](const RuleInput& rule) { return !rule.condition.is_none(); };
+  return std::any_of(groups_.begin(), groups_.end(), [&](const auto& staged) {
+    const std::vector<RuleInput>& rules = staged.second.input.rules;
+    return std::any_of(rules.begin(), rules.end(), demands);
+  });
+}
+
+std::vector<ListChange> StagedEdits::list_changes() const {
+  std::vector<ListChange> changes;
+  for (const auto& [place, staged] : lists_) {
+    const PrefixList& list = policy_.prefix_lists[place];
+    ListChange change{list.id, {}, {}};
+    std::map<Cidr, PrefixListEntry> added = staged.added;
+    if (!staged.removed.empty()) {
+      for (const PrefixListEntry& entry : list.entries) {
+        if (!staged.removed.contains(entry.cidr)) continue;
+        const auto again = added.find(entry.cidr);
+        if (again != added.end() && again->second.description == entry.description) {
+          added.erase(again);  // taken away and put back as it was
+        } else {
+          change.removed.push_back(entry);
+        }
+      }
+    }
+    for (auto& [cidr, entry] : added) change.added.push_back(std::move(entry));
+    if (!change.is_none()) changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
 void StagedEdits::commit(Policy& policy, SnapshotInput& input) {
+  if (tools_ != nullptr) input.tools = tools_;
   for (auto& [place, staged] : groups_) {
     policy.groups[place] = std::move(staged.group);
     input.groups[place] = std::move(staged.input);

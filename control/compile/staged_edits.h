@@ -8,6 +8,7 @@
 // Cost: the groups, interfaces and entries that are touched, whatever the size of the policy; with
 // `reevaluate` or `flush` also a look at every interface. Control thread. Borrows all it is given.
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <set>
@@ -17,6 +18,7 @@
 #include "base/ids.h"
 #include "control/compile/compiler.h"
 #include "control/policy/finding.h"
+#include "control/policy/list_versions.h"
 #include "control/policy/policy.h"
 #include "control/policy/policy_edit.h"
 #include "control/policy/policy_places.h"
@@ -35,12 +37,20 @@ class StagedEdits {
 
   // What is wrong with it becomes an error, and then nothing of the whole may be committed.
   void stage(const PolicyEdit& edit, Findings& findings);
+  const PolicyPlaces& places() const { return places_; }
 
   // After the last stage(): names become numbers, and interfaces learn whether what is remembered
   // of their connections still counts.
   void compile(ExistingMode mode, Generation generation);
+  // After compile(): true if a rule demands an application and the policy has no tools to look for
+  // it yet. Then set_tools() comes before change().
+  bool needs_tools() const;
+  void set_tools(std::shared_ptr<const L7Tools> tools) { tools_ = std::move(tools); }
   // Lasts as long as this object and the policy stay as they are.
   SnapshotChange change(Generation generation) const;
+
+  // What becomes of the entries of lists. Before commit(); costs the lists that lose entries.
+  std::vector<ListChange> list_changes() const;
 
   // Puts the copies in their places.
   void commit(Policy& policy, SnapshotInput& input);
@@ -54,9 +64,17 @@ class StagedEdits {
     Eni eni;
     InterfaceInput input;
   };
+  // What is in both has another description.
   struct StagedList {
     std::map<Cidr, PrefixListEntry> added;
     std::set<Cidr> removed;
+
+    // To a packet.
+    bool matters() const {
+      return added.size() != removed.size() ||
+             !std::equal(added.begin(), added.end(), removed.begin(),
+                         [](const auto& entry, const Cidr& cidr) { return entry.first == cidr; });
+    }
   };
 
   void stage_addition(const RuleAddition& edit, Findings& findings);
@@ -81,6 +99,7 @@ class StagedEdits {
   std::map<std::size_t, StagedInterface> interfaces_;
   std::map<std::size_t, StagedList> lists_;
   std::set<std::string> regrouped_;  // groups whose members change
+  std::shared_ptr<const L7Tools> tools_;
 };
 
 }  // namespace sluice

@@ -116,14 +116,18 @@ Result<Explanation> explain_discovery(const PacketQuery& query, const InterfaceR
 
 Decision ask(const PacketQuery& query, const Question& question, const ExplainScope& scope,
              WitnessSteps& witness) {
-  if (!query.is_established) return decide(*scope.snapshot, question, witness);
-  return decide_established(*scope.snapshot, question, witness);
+  if (query.is_established) return decide_established(*scope.snapshot, question, witness);
+  const Decision first = decide(*scope.snapshot, question, witness);
+  // What it is matters only where no rule admits it whatever it is.
+  if (!query.app || !first.conditional) return first;
+  witness.clear();
+  return decide_identified(*scope.snapshot, question, {*query.app, query.domain}, witness);
 }
 
 std::string verdict_words(const Decision& decision) {
   if (decision.verdict == Verdict::Accept) {
     return "accept, " + std::string(reason_word(decision)) +
-           (decision.tracked ? "" : ", untracked");
+           (decision.tracked ? "" : ", untracked") + (decision.conditional ? ", on probation" : "");
   }
   return "drop, " + std::string(name_of(decision.reason)) + ": " +
          std::string(sentence_of(decision.reason));
@@ -151,6 +155,7 @@ nlohmann::ordered_json answer_of(Explanation explanation, const Registry& regist
       name_or_null(!decision.group.is_none(), registry.groups.name_of(decision.group));
   answer["tracked"] = nullptr;
   if (is_accept) answer["tracked"] = decision.tracked;
+  if (decision.conditional) answer["conditional"] = true;
   answer["acl"] = acl_answer(decision.acl, registry);
   answer["steps"] = std::move(explanation.steps);
   return answer;

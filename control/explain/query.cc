@@ -10,9 +10,9 @@
 namespace sluice {
 namespace {
 
-constexpr std::array<std::string_view, 10> kKeys = {
-    "interface",   "direction",        "protocol", "source", "destination",
-    "source_port", "destination_port", "type",     "code",   "state"};
+constexpr std::array<std::string_view, 12> kKeys = {
+    "interface",        "direction", "protocol", "source", "destination", "source_port",
+    "destination_port", "type",      "code",     "state",  "app",         "domain"};
 
 Error query_error(std::string code, std::string sentence) {
   return Error{ErrorKind::Failed, std::move(code), std::move(sentence), ""};
@@ -133,6 +133,21 @@ std::optional<Error> read_transport(const nlohmann::json& query, PacketQuery& ou
   return std::nullopt;
 }
 
+// "unknown": its first bytes did not tell.
+std::optional<Error> read_application(const nlohmann::json& query, PacketQuery& out) {
+  std::string word;
+  if (field(query, "app") != nullptr) {
+    if (std::optional<Error> error = read_text(query, "app", word)) return error;
+    out.app = word == name_of(App::Unknown) ? App::Unknown : app_of(word);
+    if (!out.app) return query_error("bad-app", "app '" + word + "' is no application");
+  }
+  if (field(query, "domain") == nullptr) return std::nullopt;
+  if (std::optional<Error> error = read_text(query, "domain", out.domain)) return error;
+  for (char& c : out.domain) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (out.app) return std::nullopt;
+  return query_error("bad-app", "a domain is asked about together with an app");
+}
+
 }  // namespace
 
 Result<PacketQuery> parse_query(const nlohmann::json& query) {
@@ -153,6 +168,7 @@ Result<PacketQuery> parse_query(const nlohmann::json& query) {
                                              out.destination.to_string() + " are of two families");
   }
   if (std::optional<Error> error = read_transport(query, out)) return *error;
+  if (std::optional<Error> error = read_application(query, out)) return *error;
   return out;
 }
 

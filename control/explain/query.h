@@ -17,6 +17,7 @@
 #include "base/proto.h"
 #include "base/result.h"
 #include "base/verdict.h"
+#include "lookup/l7_app.h"
 
 namespace sluice {
 
@@ -31,11 +32,15 @@ struct PacketQuery {
   std::uint8_t icmp_type = 0;
   std::uint8_t icmp_code = 0;
   bool is_established = false;  // asked as for a packet of a live tracked flow
+  // What the connection turned out to be; nothing: that is not known yet.
+  std::optional<App> app;
+  std::string domain;  // that its client asked for, in lower case
 };
 
 // The object of product.md section 5. Codes: "bad-query", "unknown-key", "missing-…",
 // "bad-protocol", "bad-direction", "bad-address", "bad-port", "bad-icmp", "bad-state",
-// "mixed-families". Fields that the protocol has no use for are ignored; null means left out.
+// "bad-app", "mixed-families". Fields that the protocol has no use for are ignored; null means left
+// out.
 Result<PacketQuery> parse_query(const nlohmann::json& query);
 
 // One of "tcp udp icmp icmpv6", or a number of 0 to 255; nothing for -1, which no packet has.

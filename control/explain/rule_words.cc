@@ -23,6 +23,18 @@ std::string ports_text(const SecurityRule& rule) {
   return text;
 }
 
+// `as tls to shop.example and 2 more names`.
+std::string condition_text(const RuleCondition& condition) {
+  std::string text = "as ";
+  text += condition.app == App::Unknown ? std::string_view("tls, http, quic or dns")
+                                        : name_of(condition.app);
+  const std::vector<std::string>& domains = condition.domains.domains();
+  if (domains.empty()) return text;
+  text += " for " + domains.front();
+  if (domains.size() > 1) text += " and " + std::to_string(domains.size() - 1) + " more names";
+  return text;
+}
+
 }  // namespace
 
 std::string rule_text(const SecurityRule& rule) {
@@ -31,6 +43,7 @@ std::string rule_text(const SecurityRule& rule) {
   text += ports_text(rule);
   text += rule.direction == Direction::Ingress ? " from " : " to ";
   text += peer_text(rule.peer);
+  if (!rule.condition.is_none()) text += " " + condition_text(rule.condition);
   if (!rule.description.empty()) text += ", " + rule.description;
   return text;
 }

@@ -38,6 +38,7 @@ std::string remote_words(const WitnessStep& step, const PacketQuery& query,
   std::string words = remote.to_string();
   words += step.matched ? " is an address of " + scope.registry->interfaces.name_of(step.eni)
                         : std::string(" belongs to no interface that rules can see");
+  if (step.has_delegated) words += ", in its prefix " + step.delegated.to_string();
   words += step.has_cidr
                ? "; the longest prefix of the policy that holds it is " + step.cidr.to_string()
                : std::string("; no prefix of the policy holds it");
@@ -92,6 +93,13 @@ std::string step_words(const WitnessStep& step, const PacketQuery& query,
     case WitnessStep::Kind::RuleMatched:
       return "rule " + rule_words(step.rule, scope) + " of " +
              scope.registry->groups.name_of(step.group) + " allows it";
+    case WitnessStep::Kind::OnProbation:
+      return "rule " + rule_words(step.rule, scope) + " of " +
+             scope.registry->groups.name_of(step.group) +
+             " admits it on probation: its first bytes must show what the rule demands";
+    case WitnessStep::Kind::DemandUnmet:
+      return "rule " + rule_words(step.rule, scope) + " of " +
+             scope.registry->groups.name_of(step.group) + " demands what it is not";
     case WitnessStep::Kind::Untracked:
       return untracked_words(step, scope);
     case WitnessStep::Kind::Tracked:

@@ -25,6 +25,7 @@ LogRecord record_of(const FlowDelta& delta, const LoggedInterface& interface) {
   record.direction = delta.direction;
   record.action = delta.action;
   record.reason = delta.reason;
+  record.app = delta.app;
   record.proto = tuple.proto;
   record.tcp_flags = tuple.proto == Proto::Tcp ? delta.tcp_flags : std::uint8_t{0};
   if (!is_icmp(tuple.proto)) {
@@ -51,6 +52,7 @@ void merge(LogRecord& into, const LogRecord& more) {
   into.rule = std::min(into.rule, more.rule);
   into.generation = std::max(into.generation, more.generation);
   if (into.reason == DropReason::None) into.reason = more.reason;
+  if (into.app == 0) into.app = more.app;
 }
 
 LogRecord gap_record(LogStatus status, EniIndex eni, std::uint32_t start_s, std::uint32_t size_s) {

@@ -47,7 +47,7 @@ enum class RecordField : std::uint8_t {
   GroupId,
   GenerationNumber,
   DropReasonWord,
-  App,  // `-` until applications are told apart
+  App,  // `-`: not known
 };
 
 struct RecordFieldRow {

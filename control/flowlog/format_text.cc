@@ -4,6 +4,8 @@
 
 #include <charconv>
 
+#include "lookup/rule_condition.h"
+
 namespace sluice {
 
 namespace {
@@ -101,7 +103,7 @@ void append_field(std::string& out, RecordField field, const RecordFormat& forma
       out += record.reason == DropReason::None ? "-" : name_of(record.reason);
       return;
     case RecordField::App:
-      out += '-';
+      out += record.app == 0 ? "-" : app_word(App{record.app});
       return;
     case RecordField::AccountId:
     case RecordField::InterfaceId:

@@ -49,7 +49,9 @@ std::optional<IpAddr> LoggedInterface::primary(Family family) const {
 IpAddr LoggedInterface::shown_address(const IpAddr& local, Direction direction) const {
   const std::optional<IpAddr> first = primary(local.family());
   if (!first || local == *first) return local;
-  const bool is_own = std::find(addresses.begin(), addresses.end(), local) != addresses.end();
+  const bool is_own = std::find(addresses.begin(), addresses.end(), local) != addresses.end() ||
+                      std::any_of(prefixes.begin(), prefixes.end(),
+                                  [&](const Cidr& prefix) { return prefix.contains(local); });
   const bool is_shown = is_own && (direction == Direction::Egress || !local.is_v4());
   return is_shown ? local : *first;
 }
@@ -73,6 +75,7 @@ std::shared_ptr<const LogPlan> make_log_plan(const Policy& policy, Registry& reg
     row.subnet = eni.subnet;
     if (!eni.instance.empty()) row.instance = eni.instance;
     for (const EniAddress& address : eni.addresses) row.addresses.push_back(address.address);
+    for (const EniPrefix& prefix : eni.prefixes) row.prefixes.push_back(prefix.cidr);
     for (const std::string_view resource :
          {std::string_view(row.vpc), std::string_view(row.subnet), std::string_view(row.name)}) {
       const auto covering = logs_of.find(resource);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/cidr.h"
 #include "base/ids.h"
 #include "base/verdict.h"
 #include "control/flowlog/fields.h"
@@ -51,6 +52,7 @@ struct LoggedInterface {
   std::string subnet = "-";
   std::string instance = "-";
   std::vector<IpAddr> addresses;    // the first of each family is the primary one
+  std::vector<Cidr> prefixes;       // delegated: their addresses are secondary ones (SG-28)
   std::vector<std::uint32_t> logs;  // those that cover it, as indexes of LogPlan::logs, ascending
   bool present = false;             // the policy has it; false: gone, or never was
 

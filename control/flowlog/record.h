@@ -35,6 +35,7 @@ struct LogRecord {
   DropReason reason = DropReason::None;
   Proto proto = Proto::Tcp;
   std::uint8_t tcp_flags = 0;          // FL-15; 0 for what is not TCP (FL-17)
+  std::uint8_t app = 0;                // of lookup/l7_app.h, or kUninspected; 0: not known
   std::uint16_t source_port = 0;       // 0 for ICMP (FL-14)
   std::uint16_t destination_port = 0;  // 0 for ICMP
   std::uint32_t start_s = 0;

@@ -14,6 +14,7 @@
 
 #include "base/limits.h"
 #include "control/compile/compiler.h"
+#include "control/compile/layer7_tools.h"
 #include "control/main/replay_capture.h"
 #include "control/main/replay_flow_log.h"
 #include "control/main/replay_io.h"
@@ -86,14 +87,18 @@ Result<Sealed> seal(const std::string& path, Registry& registry, std::vector<Fin
     const LoggedInterface* row = sealed.plan->find(interface.index);
     interface.logged = row != nullptr && !row->logs.empty();
   }
+  Layer7Tools tools(1, "");
+  Result<std::shared_ptr<const L7Tools>> made = tools.of(*loaded.policy, *input, registry);
+  if (!made) return invalid(made.error());
+  input->tools = *std::move(made);
   Result<std::shared_ptr<const PolicySnapshot>> snapshot = build_snapshot(*input);
   if (!snapshot) return invalid(snapshot.error());
   sealed.snapshot = *snapshot;
-  if (sealed.snapshot->has_shared_addresses()) {
+  if (sealed.snapshot->may_share_addresses()) {
+    const std::string shared = describe_shared_address(*loaded.policy, path);
+    if (shared.empty()) return sealed;
     return Error{ErrorKind::Invalid, "shared-address",
-                 describe_shared_address(*loaded.policy, path) +
-                     ": a capture cannot tell which of them a packet belongs to",
-                 path};
+                 shared + ": a capture cannot tell which of them a packet belongs to", path};
   }
   return sealed;
 }

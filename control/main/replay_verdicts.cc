@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/main/replay_io.h"
+#include "lookup/rule_condition.h"
 
 namespace sluice {
 
@@ -64,10 +65,27 @@ void append_time(std::string& out, UnixNanos time_ns) {
   out += text;
 }
 
-void append_check(std::string& out, const EndResult& end, Direction direction,
-                  const Registry& registry) {
+void append_facts(std::string& out, const FlowFacts& facts, const Registry& registry) {
+  if (!facts.name().empty()) {
+    out += ",\"domain\":";
+    append_word(out, facts.name());
+  }
+  if (!facts.ja4().empty()) {
+    out += ",\"ja4\":";
+    append_text(out, facts.ja4());
+  }
+  if (facts.signature() != FlowFacts::kNoSignature) {
+    out += ",\"signature\":";
+    append_text(out, registry.signature_name(facts.signature()));
+  }
+}
+
+}  // namespace
+
+void VerdictWriter::append_check(std::string& out, const EndResult& end, Direction direction,
+                                 const std::optional<FlowFacts>& facts) const {
   out += "{\"interface\":";
-  append_text(out, registry.interfaces.name_of(end.eni));
+  append_text(out, registry_.interfaces.name_of(end.eni));
   out += ",\"direction\":";
   append_word(out, name_of(direction));
   out += ",\"verdict\":";
@@ -78,12 +96,17 @@ void append_check(std::string& out, const EndResult& end, Direction direction,
   if (end.rule.is_none()) {
     out += "null";
   } else {
-    append_text(out, registry.rules.name_of(end.rule));
+    append_text(out, registry_.rules.name_of(end.rule));
   }
+  if (end.app != 0) {
+    out += ",\"app\":";
+    append_word(out, app_word(App{end.app}));
+  }
+  if (facts) append_facts(out, *facts, registry_);
   out += '}';
 }
 
-std::string verdict_line(const Burst& burst, std::size_t i, const Registry& registry) {
+std::string VerdictWriter::verdict_line(const Burst& burst, std::size_t i) const {
   std::string line = "{\"packet\":" + std::to_string(burst.frames[i].tag) + ",\"time\":";
   append_time(line, ReplayIo::packet_of(burst.frames[i]).time_ns);
   line += ",\"verdict\":";
@@ -93,16 +116,19 @@ std::string verdict_line(const Burst& burst, std::size_t i, const Registry& regi
   line += ",\"checks\":[";
   bool is_first = true;
   for (const Direction direction : kInOrder) {
-    const EndResult& end = burst.packets[i].ends[static_cast<std::size_t>(direction)];
+    const auto at = static_cast<std::size_t>(direction);
+    const EndResult& end = burst.packets[i].ends[at];
     if (!end.present || end.verdict == Verdict::None) continue;
     if (!std::exchange(is_first, false)) line += ',';
-    append_check(line, end, direction, registry);
+    append_check(line, end, direction, facts_[i][at]);
   }
   line += "]}\n";
   return line;
 }
 
-}  // namespace
+void VerdictWriter::known(const Burst& burst, std::size_t i, const FlowFacts& facts) {
+  if (out_ != nullptr) facts_[i][static_cast<std::size_t>(burst.direction)] = facts;
+}
 
 void VerdictWriter::finished(const Burst& burst) {
   for (std::size_t i = 0; i < burst.count; ++i) {
@@ -112,7 +138,10 @@ void VerdictWriter::finished(const Burst& burst) {
     if (verdict == Verdict::Drop) {
       ++counts_.drops[static_cast<std::size_t>(burst.packets[i].reason)];
     }
-    tell(burst.frames[i].tag, out_ == nullptr ? std::string() : verdict_line(burst, i, registry_));
+    tell(burst.frames[i].tag, out_ == nullptr ? std::string() : verdict_line(burst, i));
+  }
+  for (FactsOfEnds& ends : facts_) {
+    for (std::optional<FlowFacts>& facts : ends) facts.reset();
   }
 }
 

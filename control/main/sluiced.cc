@@ -138,6 +138,10 @@ int serve(const ApplianceConfig& config, std::optional<GivenPolicy> given, Regis
   PublishOptions options;
   options.state_directory = config.state_directory;
   options.interface_capacity = config.engine.interface_capacity;
+  options.workers = engine.counters().workers.size();
+  if (!config.state_directory.empty()) {
+    options.pattern_directory = config.state_directory + "/patterns";
+  }
   options.policy_memory = config.policy_memory(machine_memory());
   options.on_policy = [&](const Policy& policy) {
     exporter.set_plan(make_log_plan(policy, registry));
@@ -145,6 +149,7 @@ int serve(const ApplianceConfig& config, std::optional<GivenPolicy> given, Regis
   Publisher publisher(engine, registry, options);
   Handlers handlers(parts_of(engine, publisher, exporter, config));
   ServerOptions server_options;
+  server_options.pattern_directory = options.pattern_directory;
   server_options.on_tick = [&] { exporter.look_for_ring_losses(); };
   Server server(std::move(*sockets), server_options, handlers);
   const int status = enforce_first_policy(publisher, std::move(given));

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "control/compile/build_patterns.h"
+#include "control/policy/check_sizes.h"
 #include "control/policy/policy_index.h"
 #include "control/policy/read_rules.h"
 #include "control/policy/rule_id.h"
@@ -55,7 +57,7 @@ class Checker {
 
   void run() {
     check_ids();
-    check_sizes();
+    check_sizes(policy_, findings_);
     for (const Vpc& vpc : policy_.vpcs)
       check_overlap(vpc.cidrs, "vpc " + quoted(vpc.id), Severity::Warning);
     check_subnets();
@@ -66,6 +68,7 @@ class Checker {
     for (const NetworkAcl& acl : policy_.acls) check_acl(acl);
     check_interfaces();
     for (const FlowLog& log : policy_.flow_logs) check_flow_log(log);
+    check_patterns();
   }
 
  private:
@@ -98,22 +101,7 @@ class Checker {
     check_unique(policy_.interfaces, "interface");
     check_unique(policy_.acls, "network_acl");
     check_unique(policy_.flow_logs, "flow_log");
-  }
-
-  void check_sizes() {
-    if (policy_.interfaces.size() >= kInterfacesMax) {
-      findings_.over_limit({}, "limit-interfaces",
-                           "the policy has " + std::to_string(policy_.interfaces.size()) +
-                               " interfaces; at most " + std::to_string(kInterfacesMax - 1) +
-                               " fit");
-    }
-    for (const Eni& eni : policy_.interfaces) {
-      if (eni.security_groups.size() <= kGroupsPerInterfaceMax) continue;
-      findings_.over_limit(
-          eni.groups_at, "limit-groups-per-interface",
-          "interface " + quoted(eni.id) + " holds " + std::to_string(eni.security_groups.size()) +
-              " security groups; at most " + std::to_string(kGroupsPerInterfaceMax) + " fit");
-    }
+    check_unique(policy_.signatures, "signature");
   }
 
   // False, with an error, if no VPC has that name. An empty name was missed already.
@@ -308,6 +296,25 @@ class Checker {
     }
   }
 
+  // What only the compiler of patterns knows.
+  void check_patterns() {
+    if (policy_.signatures.size() > kSignaturesMax) return;  // said already
+    std::vector<SignatureSource> sources;
+    std::vector<Position> places;
+    for (const Signature& one : policy_.signatures) {
+      if (one.pattern.empty() || one.pattern.size() > kPatternSizeMax) continue;  // the same
+      sources.push_back(source_of(one));
+      places.push_back(one.pattern_at);
+    }
+    for (const SignatureFault& fault : check_signatures(sources)) {
+      if (fault.is_limit) {
+        findings_.over_limit(places[fault.index], "limit-pattern-positions", fault.sentence);
+      } else {
+        findings_.error(places[fault.index], "bad-pattern", fault.sentence);
+      }
+    }
+  }
+
   void check_interfaces() {
     Places macs;
     std::unordered_map<std::string, std::unordered_map<IpAddr, const EniAddress*>> addresses;
@@ -319,53 +326,132 @@ class Checker {
                         what + ": there is no subnet " + quoted(eni.subnet));
       } else if (subnet != nullptr) {
         check_addresses(eni, *subnet, addresses[subnet->vpc]);
+        check_prefixes(eni, *subnet);
         warn_of_shared_mac(eni, subnet->vpc, macs);
       }
       check_groups_of(eni, subnet);
     }
+    check_delegations();
   }
 
   // SG-61: the first four addresses of an IPv4 block and its last one. Where nothing is exempt they
   // are addresses like others (SG-64).
-  bool is_reserved(const Subnet& subnet, const IpAddr& address) const {
-    if (policy_.exempt != ExemptProfile::Aws || !address.is_v4()) return false;
+  std::vector<IpAddr> reserved_of(const Subnet& subnet) const {
+    std::vector<IpAddr> reserved;
+    if (policy_.exempt != ExemptProfile::Aws) return reserved;
     for (const PlacedCidr& block : subnet.cidrs) {
-      if (!block.cidr.contains(address)) continue;
+      if (block.cidr.family() != Family::Ipv4) continue;
       const std::uint32_t base = block.cidr.address().v4_value();
-      const std::uint32_t last =
-          base | static_cast<std::uint32_t>((std::uint64_t{1} << (32 - block.cidr.length())) - 1);
-      return address.v4_value() - base < 4 || address.v4_value() == last;
+      const std::uint64_t size = std::uint64_t{1} << (32 - block.cidr.length());
+      for (std::uint32_t i = 0; i < std::min<std::uint64_t>(size, 4); ++i) {
+        reserved.push_back(IpAddr::v4(base + i));
+      }
+      if (size > 4) reserved.push_back(IpAddr::v4(base + static_cast<std::uint32_t>(size - 1)));
     }
-    return false;
+    return reserved;
+  }
+
+  // One address, or a delegated prefix, of the interface; `text` is how it was written.
+  void check_inside_subnet(const Cidr& cidr, const std::string& text, Position at, const Eni& eni,
+                           const Subnet& subnet) {
+    const std::string what = "interface " + quoted(eni.id);
+    const bool inside =
+        subnet.cidrs_incomplete ||
+        std::any_of(subnet.cidrs.begin(), subnet.cidrs.end(),
+                    [&](const PlacedCidr& block) { return block.cidr.contains(cidr); });
+    if (!inside) {
+      findings_.error(at, "outside-subnet",
+                      what + ": " + text + " is not inside subnet " + quoted(subnet.id) + " at " +
+                          findings_.place(subnet.at));
+    }
+    for (const IpAddr& reserved : reserved_of(subnet)) {
+      if (!cidr.contains(reserved)) continue;
+      findings_.warning(at, "reserved-address",
+                        what + ": AWS keeps " + reserved.to_string() + " of subnet " +
+                            quoted(subnet.id) +
+                            " for itself; with the exempt profile \"aws\" traffic with it may "
+                            "pass unfiltered");
+    }
   }
 
   void check_addresses(const Eni& eni, const Subnet& subnet,
                        std::unordered_map<IpAddr, const EniAddress*>& taken) {
-    const std::string what = "interface " + quoted(eni.id);
     for (const EniAddress& each : eni.addresses) {
-      const bool inside =
-          subnet.cidrs_incomplete ||
-          std::any_of(subnet.cidrs.begin(), subnet.cidrs.end(),
-                      [&](const PlacedCidr& block) { return block.cidr.contains(each.address); });
-      if (!inside) {
-        findings_.error(each.at, "outside-subnet",
-                        what + ": " + each.address.to_string() + " is not inside subnet " +
-                            quoted(subnet.id) + " at " + findings_.place(subnet.at));
-      }
-      if (is_reserved(subnet, each.address)) {
-        findings_.warning(each.at, "reserved-address",
-                          what + ": AWS keeps " + each.address.to_string() + " of subnet " +
-                              quoted(subnet.id) +
-                              " for itself; with the exempt profile \"aws\" traffic with it may "
-                              "pass unfiltered");
-      }
+      const std::string text = each.address.to_string();
+      check_inside_subnet(Cidr::host(each.address), text, each.at, eni, subnet);
       const auto [place, is_new] = taken.try_emplace(each.address, &each);
       if (is_new) continue;
       findings_.error(each.at, "duplicate-address",
-                      what + ": the address " + each.address.to_string() +
+                      "interface " + quoted(eni.id) + ": the address " + text +
                           " is there twice in vpc " + quoted(subnet.vpc) +
                           first_at(place->second->at));
     }
+  }
+
+  void check_prefixes(const Eni& eni, const Subnet& subnet) {
+    for (const EniPrefix& each : eni.prefixes) {
+      check_inside_subnet(each.cidr, each.cidr.to_string(), each.at, eni, subnet);
+    }
+  }
+
+  // What interfaces of a VPC have where one of them has a delegated prefix.
+  struct OwnedBlock {
+    Cidr cidr;
+    Position at;
+    const Eni* owner;
+    bool is_prefix;
+  };
+
+  // SG-28: an address belongs to one interface of its VPC, by itself or in a prefix.
+  void check_delegations() {
+    std::map<std::string_view, std::vector<OwnedBlock>> blocks_of_vpc;
+    const auto vpc_of = [&](const Eni& eni) {
+      const Subnet* subnet = index_.subnet(eni.subnet);
+      return subnet == nullptr ? std::string_view() : std::string_view(subnet->vpc);
+    };
+    for (const Eni& eni : policy_.interfaces) {
+      for (const EniPrefix& each : eni.prefixes) {
+        blocks_of_vpc[vpc_of(eni)].push_back({each.cidr, each.at, &eni, true});
+      }
+    }
+    if (blocks_of_vpc.empty()) return;
+    for (const Eni& eni : policy_.interfaces) {
+      const auto blocks = blocks_of_vpc.find(vpc_of(eni));
+      if (blocks == blocks_of_vpc.end()) continue;
+      for (const EniAddress& each : eni.addresses) {
+        blocks->second.push_back({Cidr::host(each.address), each.at, &eni, false});
+      }
+    }
+    for (auto& [vpc, blocks] : blocks_of_vpc) check_delegations_of(vpc, blocks);
+  }
+
+  // As check_overlap(); two addresses that are the same have been spoken of.
+  void check_delegations_of(std::string_view vpc, std::vector<OwnedBlock>& blocks) {
+    std::sort(blocks.begin(), blocks.end(), [](const OwnedBlock& a, const OwnedBlock& b) {
+      const auto order = [](const OwnedBlock& block) {
+        return std::make_tuple(block.cidr.family(), block.cidr, !block.is_prefix, block.at);
+      };
+      return order(a) < order(b);
+    });
+    const OwnedBlock* outer = nullptr;
+    for (const OwnedBlock& block : blocks) {
+      if (outer == nullptr || !outer->cidr.contains(block.cidr)) {
+        outer = &block;
+      } else if (outer->is_prefix) {
+        const bool is_later = outer->at < block.at;
+        const OwnedBlock& second = is_later ? block : *outer;
+        const OwnedBlock& first = is_later ? *outer : block;
+        findings_.error(second.at, "duplicate-address",
+                        "interface " + quoted(second.owner->id) + ": " + text_of(second) +
+                            " overlaps " + text_of(first) + " of " + quoted(first.owner->id) +
+                            " in vpc " + quoted(vpc) + first_at(first.at));
+      }
+    }
+  }
+
+  static std::string text_of(const OwnedBlock& block) {
+    return block.is_prefix ? "the prefix " + block.cidr.to_string()
+                           : "the address " + block.cidr.address().to_string();
   }
 
   void warn_of_shared_mac(const Eni& eni, const std::string& vpc, Places& macs) {

@@ -14,6 +14,7 @@
 #include "control/policy/document.h"
 #include "control/policy/eni.h"
 #include "control/policy/flow_log.h"
+#include "control/policy/layer7.h"
 #include "control/policy/network_acl.h"
 #include "control/policy/prefix_list.h"
 #include "control/policy/security_group.h"
@@ -68,8 +69,10 @@ struct Policy {
   std::vector<NetworkAcl> acls;
   std::vector<Peering> peerings;
   std::vector<FlowLog> flow_logs;
+  std::vector<Signature> signatures;
   TrackingSettings tracking;
   ExemptProfile exempt = ExemptProfile::None;
+  Layer7Settings layer7;
 };
 
 }  // namespace sluice

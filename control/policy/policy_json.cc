@@ -42,10 +42,20 @@ Json rules_to_json(const std::vector<SecurityRule>& rules) {
     put_match(object, rule.proto, rule.ports);
     const bool is_ingress = rule.direction == Direction::Ingress;
     object[is_ingress ? "source" : "destination"] = peer_text(rule.peer);
+    if (rule.condition.app != App::Unknown) object["app"] = name_of(rule.condition.app);
+    const std::vector<std::string>& domains = rule.condition.domains.domains();
+    if (!domains.empty()) object["domains"] = domains;
     put_text(object, "description", rule.description);
     array.push_back(std::move(object));
   }
   return array;
+}
+
+Json to_json(const Signature& signature) {
+  Json object = {{"id", signature.id}, {"pattern", signature.pattern}};
+  put_text(object, "flags", signature.flags);
+  object["action"] = signature.action == SignatureAction::Drop ? "drop" : "alert";
+  return object;
 }
 
 Json to_json(const Vpc& vpc) { return {{"id", vpc.id}, {"cidrs", cidrs_to_json(vpc.cidrs)}}; }
@@ -96,6 +106,7 @@ Json to_json(const Eni& eni) {
   for (const EniAddress& each : eni.addresses) {
     object["addresses"].push_back(each.address.to_string());
   }
+  for (const EniPrefix& each : eni.prefixes) object["prefixes"].push_back(each.cidr.to_string());
   if (!eni.groups_left_out) {
     object["security_groups"] = Json::array();
     for (const Reference& group : eni.security_groups) {
@@ -106,6 +117,8 @@ Json to_json(const Eni& eni) {
   object["tracking"] = {{"tcp_established", eni.tracking.tcp_established_s},
                         {"udp", eni.tracking.udp_s},
                         {"udp_stream", eni.tracking.udp_stream_s}};
+  if (eni.tracking.allowance != 0) object["tracking"]["allowance"] = eni.tracking.allowance;
+  if (eni.rejects) object["on_app_mismatch"] = "reject";
   return object;
 }
 
@@ -150,13 +163,23 @@ void put_all(Json& document, const char* key, const std::vector<Thing>& things) 
 }
 
 Json settings_to_json(const TrackingSettings& settings) {
-  return {
+  Json object = {
       {"mode", settings.mode == TcpMode::Loose ? "loose" : "strict"},
       {"icmp_errors", settings.icmp_errors == IcmpErrorMode::Related ? "related" : "documented"},
       {"syn", settings.syn_s},
       {"half_closed", settings.half_closed_s},
       {"time_wait", settings.time_wait_s},
       {"icmp", settings.icmp_s}};
+  if (settings.allowance != 0) object["allowance"] = settings.allowance;
+  return object;
+}
+
+Json settings_to_json(const Layer7Settings& settings) {
+  return {{"action_on_unknown", settings.allow_unknown ? "allow" : "drop"},
+          {"packets", settings.packets_max},
+          {"seconds", settings.seconds_max},
+          {"worker_budget", settings.worker_budget},
+          {"interface_budget", settings.interface_budget}};
 }
 
 }  // namespace
@@ -166,6 +189,7 @@ nlohmann::ordered_json policy_to_json(const Policy& policy) {
   put_text(document, "account", policy.account);
   document["tracking"] = settings_to_json(policy.tracking);
   document["exempt"]["profile"] = policy.exempt == ExemptProfile::None ? "none" : "aws";
+  if (policy.layer7 != Layer7Settings()) document["layer7"] = settings_to_json(policy.layer7);
   put_all(document, "vpc", policy.vpcs);
   put_all(document, "subnet", policy.subnets);
   put_all(document, "prefix_list", policy.prefix_lists);
@@ -178,6 +202,7 @@ nlohmann::ordered_json policy_to_json(const Policy& policy) {
   put_all(document, "network_acl", policy.acls);
   put_all(document, "peering", policy.peerings);
   put_all(document, "flow_log", policy.flow_logs);
+  put_all(document, "signature", policy.signatures);
   return document;
 }
 

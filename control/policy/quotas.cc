@@ -18,12 +18,12 @@ struct Quota {
   std::size_t raised;  // 0: no bound of its own
 };
 
-constexpr std::size_t kGroupsMax = 2'500;              // SG-40
+constexpr std::size_t kGroupsQuota = 2'500;            // SG-40
 constexpr std::size_t kRulesPerGroupMax = 60;          // SG-41
 constexpr std::size_t kGroupsPerInterfaceQuota = 5;    // SG-42
 constexpr std::size_t kGroupsPerInterfaceRaised = 16;  // SG-42: as far as AWS raises it
 constexpr std::size_t kRulesTimesGroupsMax = 1'000;    // SG-43
-constexpr std::size_t kPrefixListsMax = 100;           // SG-44
+constexpr std::size_t kPrefixListsQuota = 100;         // SG-44
 constexpr std::size_t kEntriesPerListMax = 1'000;      // SG-44
 constexpr std::size_t kReferencesPerListMax = 10'000;  // SG-44
 constexpr std::size_t kAclsPerVpcMax = 200;            // NA-15
@@ -36,9 +36,10 @@ class QuotaCheck {
       : policy_(policy), index_(policy), findings_(findings) {}
 
   void run() {
-    compare(policy_.groups.size(), kGroupsMax, {}, "quota-groups",
+    compare(policy_.groups.size(), kGroupsQuota, {}, "quota-groups",
             "the policy, default groups included, needs {} security groups; a Region has room for");
     for (const SecurityGroup& group : policy_.groups) check_group(group);
+    check_conditions();
     for (const Eni& eni : policy_.interfaces) check_interface(eni);
     check_product();
     check_prefix_lists();
@@ -68,6 +69,22 @@ class QuotaCheck {
       return list != nullptr && list->family == family ? list->max_entries : 0;
     }
     return 1;  // a group takes one slot of each family (SG-30)
+  }
+
+  // What no AWS security group has: an application, names.
+  void check_conditions() {
+    std::size_t needed = 0;
+    Position first;
+    for (const SecurityGroup& group : policy_.groups) {
+      for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
+        for (const SecurityRule& rule : group.rules(direction)) {
+          if (rule.condition.is_none()) continue;
+          if (needed++ == 0) first = rule.condition_at;
+        }
+      }
+    }
+    compare(needed, Quota(0), first, "quota-app-rules",
+            "{} rules demand an application or names; a security group of AWS has room for");
   }
 
   void check_group(const SecurityGroup& group) {
@@ -102,7 +119,7 @@ class QuotaCheck {
   }
 
   void check_prefix_lists() {
-    compare(policy_.prefix_lists.size(), kPrefixListsMax, {}, "quota-prefix-lists",
+    compare(policy_.prefix_lists.size(), kPrefixListsQuota, {}, "quota-prefix-lists",
             "the policy needs {} prefix lists; a Region has room for");
     std::unordered_map<std::string_view, std::size_t> references;
     for (const SecurityGroup& group : policy_.groups) {

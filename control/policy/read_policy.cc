@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "base/limits.h"
+#include "control/policy/read_layer7.h"
 #include "control/policy/read_match.h"
 #include "control/policy/read_rules.h"
 #include "control/policy/table_reader.h"
@@ -108,6 +110,22 @@ void read_addresses(TableReader& table, Eni& eni) {
   }
 }
 
+// SG-28. AWS delegates /28s and /80s; here any length will do.
+void read_prefixes(TableReader& table, Eni& eni) {
+  const Node::Array* elements = table.array("prefixes");
+  if (elements == nullptr) return;
+  for (const Node& element : *elements) {
+    const std::optional<Cidr> cidr = read_cidr(element, table.what(), table.findings());
+    if (!cidr) continue;
+    if (cidr->address().is_multicast()) {
+      table.error(element.at(), "bad-prefix",
+                  cidr->to_string() + " is of multicast addresses; no interface can have them");
+      continue;
+    }
+    eni.prefixes.push_back({*cidr, element.at()});
+  }
+}
+
 void read_groups_of(TableReader& table, Eni& eni) {
   eni.groups_at = table.place_of("security_groups");
   eni.groups_left_out = table.find("security_groups") == nullptr;
@@ -126,18 +144,21 @@ void read_groups_of(TableReader& table, Eni& eni) {
   }
 }
 
-// CT-11 to CT-13.
-void read_timeouts(TableReader& table, Eni& eni) {
+constexpr IntegerRange kAllowanceRange{1, kFlowCapacityMax, "flows (CT-28)"};
+
+// CT-11 to CT-13, CT-28.
+void read_tracking_of(TableReader& table, Eni& eni) {
   const Node* node = table.find("tracking");
   if (node == nullptr) return;
   TableReader tracking(*node, "tracking of " + table.what(), table.findings());
-  const auto read = [&](std::string_view key, IntegerRange range, std::uint32_t& value_s) {
+  const auto read = [&](std::string_view key, IntegerRange range, std::uint32_t& member) {
     const std::optional<std::int64_t> value = tracking.integer(key, range);
-    if (value) value_s = static_cast<std::uint32_t>(*value);
+    if (value) member = static_cast<std::uint32_t>(*value);
   };
   read("tcp_established", {60, 432'000, "s (CT-11)"}, eni.tracking.tcp_established_s);
   read("udp", {30, 60, "s (CT-12)"}, eni.tracking.udp_s);
   read("udp_stream", {60, 180, "s (CT-13)"}, eni.tracking.udp_stream_s);
+  read("allowance", kAllowanceRange, eni.tracking.allowance);
   tracking.finish();
 }
 
@@ -152,9 +173,12 @@ Eni read_interface(const Node& node, Findings& findings) {
   eni.subnet_at = table.place_of("subnet");
   read_mac(table, eni);
   read_addresses(table, eni);
+  read_prefixes(table, eni);
   read_groups_of(table, eni);
   eni.instance = table.string("instance").value_or("");
-  read_timeouts(table, eni);
+  read_tracking_of(table, eni);
+  static constexpr std::array<std::string_view, 2> kActions = {"drop", "reject"};
+  eni.rejects = table.choice("on_app_mismatch", kActions).value_or(0) == 1;
   table.finish();
   return eni;
 }
@@ -262,14 +286,15 @@ void read_tracking(TableReader& top, TrackingSettings& settings) {
   settings.mode = static_cast<TcpMode>(table.choice("mode", kModes).value_or(0));
   settings.icmp_errors =
       static_cast<IcmpErrorMode>(table.choice("icmp_errors", kIcmpErrors).value_or(0));
-  const auto read = [&](std::string_view key, IntegerRange range, std::uint32_t& value_s) {
+  const auto read = [&](std::string_view key, IntegerRange range, std::uint32_t& member) {
     const std::optional<std::int64_t> value = table.integer(key, range);
-    if (value) value_s = static_cast<std::uint32_t>(*value);
+    if (value) member = static_cast<std::uint32_t>(*value);
   };
   read("syn", {1, 3600, "s"}, settings.syn_s);
   read("half_closed", {1, 3600, "s"}, settings.half_closed_s);
   read("time_wait", {10, 60, "s (CT-18)"}, settings.time_wait_s);
   read("icmp", {1, 3600, "s"}, settings.icmp_s);
+  read("allowance", kAllowanceRange, settings.allowance);
   table.finish();
 }
 
@@ -308,6 +333,7 @@ Policy read_policy(const Node& root, Findings& findings) {
   read_account(top, policy.account);
   read_tracking(top, policy.tracking);
   read_exempt(top, policy.exempt);
+  read_layer7_settings(top, policy.layer7);
   read_all(top, "vpc", policy.vpcs, read_vpc);
   read_all(top, "subnet", policy.subnets, read_subnet);
   read_all(top, "prefix_list", policy.prefix_lists, read_prefix_list);
@@ -319,6 +345,7 @@ Policy read_policy(const Node& root, Findings& findings) {
     if (peering) policy.peerings.push_back(*std::move(peering));
   });
   read_all(top, "flow_log", policy.flow_logs, read_flow_log);
+  read_all(top, "signature", policy.signatures, read_signature);
   top.finish();
   return policy;
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "base/limits.h"
 #include "base/proto.h"
+#include "control/policy/read_layer7.h"
 #include "control/policy/read_match.h"
 #include "control/policy/rule_id.h"
 
@@ -119,6 +121,8 @@ std::optional<SecurityRule> read_security_rule(const Node& node, const std::stri
   // Without a protocol nothing can be said of ports, but they are no unknown keys.
   for (const std::string_view key : {"ports", "type", "code"}) table.find(key);
   const std::optional<PortMatch> ports = proto ? read_port_match(table, *proto) : std::nullopt;
+  std::optional<RuleCondition> condition = read_condition(table, proto);
+  rule.condition_at = table.place_of(table.find("app") != nullptr ? "app" : "domains");
   const std::string_view other_key = is_ingress ? "destination" : "source";
   const bool mixed_up = table.find(other_key) != nullptr;
   if (mixed_up) {
@@ -133,9 +137,10 @@ std::optional<SecurityRule> read_security_rule(const Node& node, const std::stri
   table.finish();
   if (!peer) return std::nullopt;
   rule.peer = *peer;
-  if (!proto || !ports || mixed_up) return rule;
+  if (!proto || !ports || !condition || mixed_up) return rule;
   rule.proto = *proto;
   rule.ports = *ports;
+  rule.condition = *std::move(condition);
   if (const auto* cidr = std::get_if<Cidr>(&rule.peer)) {
     warn_of_family(table, rule.proto, *cidr, rule.peer_at);
   }
@@ -249,7 +254,7 @@ SecurityGroup read_security_group(const Node& node, Findings& findings) {
 
 PrefixList read_prefix_list(const Node& node, Findings& findings) {
   static constexpr std::array<std::string_view, 2> kFamilies = {"ipv4", "ipv6"};
-  static constexpr std::int64_t kMaxEntriesMax = 16'000'000;
+  constexpr auto kMaxEntriesMax = std::int64_t{kEntriesPerListMax};
   TableReader table(node, "prefix_list", findings);
   PrefixList list;
   const std::optional<std::string> id = table.required_id("id");

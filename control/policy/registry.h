@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "flowtable/flow_event.h"
 
 namespace sluice {
 
@@ -93,16 +94,23 @@ struct Registry {
   RuleGroups rule_groups;
   NameTable<AclIndex> acls;
   NameTable<PrefixListIndex> prefix_lists;
+  NameTable<SignatureIndex> signatures;
+
+  // Of a number that a flow holds (FlowFacts::signature); "-" for kUnnamedSignature.
+  std::string signature_name(std::uint16_t number) const {
+    if (number >= FlowFacts::kSignatureNumbers) return "-";
+    return signatures.name_of(SignatureIndex(number));
+  }
 };
 
 // Takes back the numbers that were given since it was made, unless they are kept. Control thread.
 class RegistryMark {
  public:
   explicit RegistryMark(Registry& registry)
-      : registry_(registry), sizes_{registry.interfaces.size(),  registry.vpcs.size(),
-                                    registry.subnets.size(),     registry.groups.size(),
-                                    registry.rules.size(),       registry.acls.size(),
-                                    registry.prefix_lists.size()} {}
+      : registry_(registry), sizes_{registry.interfaces.size(),   registry.vpcs.size(),
+                                    registry.subnets.size(),      registry.groups.size(),
+                                    registry.rules.size(),        registry.acls.size(),
+                                    registry.prefix_lists.size(), registry.signatures.size()} {}
   ~RegistryMark() {
     if (is_kept_) return;
     registry_.interfaces.forget_beyond(sizes_[0]);
@@ -112,6 +120,7 @@ class RegistryMark {
     registry_.rules.forget_beyond(sizes_[4]);
     registry_.acls.forget_beyond(sizes_[5]);
     registry_.prefix_lists.forget_beyond(sizes_[6]);
+    registry_.signatures.forget_beyond(sizes_[7]);
   }
   RegistryMark(const RegistryMark&) = delete;
   RegistryMark& operator=(const RegistryMark&) = delete;
@@ -119,7 +128,7 @@ class RegistryMark {
 
  private:
   Registry& registry_;
-  std::array<std::size_t, 7> sizes_;
+  std::array<std::size_t, 8> sizes_;
   bool is_kept_ = false;
 };
 

@@ -49,6 +49,14 @@ std::string canonical_rule_text(std::string_view group_id, const SecurityRule& r
   text += ports_text(rule);
   text += '|';
   text += peer_text(rule.peer);
+  if (rule.condition.app != App::Unknown)
+    text += "|app=" + std::string(name_of(rule.condition.app));
+  char before = '=';
+  for (const std::string& domain : rule.condition.domains.domains()) {
+    text += before == '=' ? "|domains=" : ",";
+    text += domain;
+    before = ',';
+  }
   return text;
 }
 

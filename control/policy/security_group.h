@@ -11,6 +11,7 @@
 #include "base/cidr.h"
 #include "base/verdict.h"
 #include "control/policy/document.h"
+#include "lookup/rule_condition.h"
 #include "lookup/snapshot_input.h"
 
 namespace sluice {
@@ -31,12 +32,14 @@ struct SecurityRule {
   ProtoMatch proto;
   PortMatch ports;  // of tcp, udp, icmp, icmpv6 only (SG-13)
   RulePeer peer;
+  RuleCondition condition;  // tcp and udp only
   std::string description;
   std::string canonical;  // what `id` is the hash of (product, section 11)
   std::string id;         // sgr-…
   bool implied = false;   // stands for an egress that was left out (SG-4), or of a default group
   Position at;
   Position peer_at;
+  Position condition_at;  // of its app, or else its domains
 };
 
 struct SecurityGroup {

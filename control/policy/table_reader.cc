@@ -112,6 +112,10 @@ void TableReader::error(Position at, std::string_view code, const std::string& t
   findings_.error(at, code, what_ + ": " + text);
 }
 
+void TableReader::over_limit(Position at, std::string_view code, const std::string& text) {
+  findings_.over_limit(at, code, what_ + ": " + text);
+}
+
 void TableReader::wrong_type(const Node& node, std::string_view key, std::string_view wanted) {
   error(node.at(), "wrong-type",
         std::string(key) + " must be " + std::string(wanted) + ", not " +

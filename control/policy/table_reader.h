@@ -59,6 +59,8 @@ class TableReader {
   Position place_of(std::string_view key) const;
 
   void error(Position at, std::string_view code, const std::string& text);
+  // It is right but too much: exit code 5.
+  void over_limit(Position at, std::string_view code, const std::string& text);
   void wrong_type(const Node& node, std::string_view key, std::string_view wanted);
 
   // Reports the keys that nobody asked for ("unknown-key") and those there twice. Call it last.

@@ -108,10 +108,14 @@ std::optional<ReceivedLine> Connection::next_line() {
   return line;
 }
 
+int Connection::first_descriptor() const {
+  const bool has_one = !descriptors_.empty() && descriptors_.front().at < taken_;
+  return has_one ? descriptors_.front().fd : -1;
+}
+
 int Connection::take_descriptor() {
-  if (descriptors_.empty() || descriptors_.front().at >= taken_) return -1;
-  const int descriptor = descriptors_.front().fd;
-  descriptors_.pop_front();
+  const int descriptor = first_descriptor();
+  if (descriptor >= 0) descriptors_.pop_front();
   return descriptor;
 }
 

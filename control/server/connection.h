@@ -62,6 +62,8 @@ class Connection {
   // closes it. -1: there is none. A descriptor belongs to the line that holds the last byte it came
   // with.
   int take_descriptor();
+  // The one that take_descriptor() would give, which stays the connection's.
+  int first_descriptor() const;
   // Closes those of lines that were given: nobody can take them any more.
   void close_descriptors();
 

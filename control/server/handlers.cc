@@ -11,8 +11,10 @@
 #include "control/policy/policy_json.h"
 #include "control/policy/quotas.h"
 #include "control/server/exit_code.h"
+#include "control/server/flow_top.h"
 #include "control/server/listing.h"
 #include "control/server/message.h"
+#include "control/server/prefix_lists.h"
 #include "control/server/received_document.h"
 #include "control/server/version.h"
 
@@ -23,7 +25,9 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::size_t kFlowsPerAsk = 4'096;
-constexpr std::size_t kAsksPerRequest = 256;  // of a filter that matches nothing, before a pause
+// So long a request may walk over the flows before it answers with a cursor: others wait meanwhile.
+constexpr std::uint64_t kWalkMaxMs = 500;
+constexpr std::uint64_t kTopLimitDefault = 10;
 constexpr std::uint32_t kStatsIntervalMaxS = 86'400;
 
 Answer answered(OrderedJson result) { return Answer{std::move(result), std::nullopt, {}}; }
@@ -48,6 +52,16 @@ Result<std::uint64_t> cursor_of(const Json& params) {
       parse_number(text != nullptr ? *text : place->dump(), ~std::uint64_t{0});
   if (cursor) return *cursor;
   return Error{ErrorKind::Usage, "bad-cursor", "a cursor is what next_cursor was", ""};
+}
+
+Result<ListPage> page_from(const Json& params) {
+  const Result<std::uint64_t> cursor = cursor_of(params);
+  if (!cursor) return cursor.error();
+  return ListPage{*cursor, param<std::uint64_t>(params, "limit", ListPage().limit)};
+}
+
+Answer missing(const std::string& name) {
+  return Answer::failed({ErrorKind::Usage, "bad-params", "'" + name + "' is missing", ""});
 }
 
 ExistingMode existing_mode(const std::string& word) {
@@ -87,13 +101,21 @@ const Handlers::Entry* Handlers::find(std::string_view method) {
       {"interface.detach", &Handlers::interface_detach},
       {"prefix-list.add", &Handlers::prefix_list_add},
       {"prefix-list.remove", &Handlers::prefix_list_remove},
+      {"prefix-list.list", &Handlers::prefix_list_list},
+      {"prefix-list.show", &Handlers::prefix_list_show},
+      {"prefix-list.history", &Handlers::prefix_list_history},
+      {"prefix-list.restore", &Handlers::prefix_list_restore},
       {"policy.show", &Handlers::policy_show},
       {"explain", &Handlers::explain_one_or_many},
       {"flow.list", &Handlers::flow_list},
+      {"flow.count", &Handlers::flow_count},
+      {"flow.top", &Handlers::flow_top},
+      {"flow.flush", &Handlers::flow_flush},
       {"flow.watch", &Handlers::flow_watch},
       {"drop.watch", &Handlers::drop_watch},
       {"stats", &Handlers::stats},
       {"stats.watch", &Handlers::stats_watch},
+      {"stats.stages", &Handlers::stats_stages},
       {"interface.list", &Handlers::interface_list},
       {"group.list", &Handlers::group_list},
       {"port.list", &Handlers::port_list},
@@ -238,6 +260,51 @@ Answer Handlers::prefix_list_remove(const Json& params, const Caller& caller) {
   return one_edit(params, caller, "prefix-list.remove");
 }
 
+Answer Handlers::prefix_list_list(const Json& params, const Caller&) {
+  const Result<ListPage> page = page_from(params);
+  if (!page) return Answer::failed(page.error());
+  return answered(
+      prefix_lists_to_json(parts_.publisher, param(params, "list", std::string()), *page));
+}
+
+Answer Handlers::prefix_list_show(const Json& params, const Caller&) {
+  const Result<ListPage> page = page_from(params);
+  if (!page) return Answer::failed(page.error());
+  if (!params.contains("list")) return missing("list");
+  std::optional<std::uint64_t> version;
+  if (params.contains("version")) version = params["version"].get<std::uint64_t>();
+  return answered(prefix_list_entries_to_json(parts_.publisher, params["list"], version, *page));
+}
+
+Answer Handlers::prefix_list_history(const Json& params, const Caller&) {
+  const Result<ListPage> page = page_from(params);
+  if (!page) return Answer::failed(page.error());
+  if (!params.contains("list")) return missing("list");
+  return answered(prefix_list_versions_to_json(parts_.publisher, params["list"], *page));
+}
+
+// A new version with the entries of an old one, as AWS's RestoreManagedPrefixListVersion makes it.
+Answer Handlers::prefix_list_restore(const Json& params, const Caller& caller) {
+  for (const char* name : {"list", "version"}) {
+    if (!params.contains(name)) return missing(name);
+  }
+  const auto version = params["version"].get<std::uint64_t>();
+  Result<Json> edits = prefix_list_restoring_edits(parts_.publisher, params["list"], version);
+  if (!edits) return Answer::failed(edits.error());
+  if (edits->empty()) {
+    return Answer::failed({ErrorKind::Failed, "same-version",
+                           "prefix-list '" + params["list"].get<std::string>() +
+                               "' has the entries of version " + std::to_string(version) +
+                               " already",
+                           ""});
+  }
+  Json edit = params;
+  edit.erase("list");
+  edit.erase("version");
+  edit["edits"] = *std::move(edits);
+  return policy_edit(edit, caller);
+}
+
 Answer Handlers::policy_show(const Json& params, const Caller&) {
   const std::shared_ptr<const ActivePolicy> active = parts_.publisher.active();
   if (!active) {
@@ -334,30 +401,88 @@ Answer Handlers::explain_many(const Json& queries, const ExplainScope& scope) {
 
 Answer Handlers::flow_list(const Json& params, const Caller&) {
   const Registry& registry = parts_.publisher.registry();
-  const Result<FlowFilter> filter = read_filter(params, registry);
+  const Result<EventFilter> filter = read_filter(params, registry);
   if (!filter) return Answer::failed(filter.error());
   const Result<std::uint64_t> begin = cursor_of(params);
   if (!begin) return Answer::failed(begin.error());
   const std::uint64_t limit = std::min(param<std::uint64_t>(params, "limit", 1'000), kListLimitMax);
   OrderedJson flows = OrderedJson::array();
   std::uint64_t cursor = *begin;
-  for (std::size_t i = 0; i < kAsksPerRequest && flows.size() < limit; ++i) {
+  const std::uint64_t deadline_ms = steady_now_ms() + kWalkMaxMs;
+  while (flows.size() < limit) {
     // No more than there is room for, so that the engine's cursor stands behind the last one shown.
     const std::size_t room = static_cast<std::size_t>(limit) - flows.size();
-    Result<FlowPage> page = parts_.engine.flows(cursor, std::min(room, kFlowsPerAsk));
+    Result<FlowPage> page = parts_.engine.flows(cursor, std::min(room, kFlowsPerAsk), filter->flow);
     if (!page) return Answer::failed(page.error());
-    for (const FlowView& flow : page->flows) {
-      if (filter->matches(flow)) flows.push_back(flow_to_json(flow, registry));
-    }
+    for (const FlowView& flow : page->flows) flows.push_back(flow_to_json(flow, registry));
     cursor = page->next_cursor;
-    if (cursor == 0) break;
+    if (cursor == 0 || steady_now_ms() >= deadline_ms) break;
   }
   return answered(
       OrderedJson{{"flows", std::move(flows)}, {"next_cursor", cursor_to_json(cursor)}});
 }
 
+Answer Handlers::flow_count(const Json& params, const Caller&) {
+  const Result<EventFilter> filter = read_filter(params, parts_.publisher.registry());
+  if (!filter) return Answer::failed(filter.error());
+  const Result<std::uint64_t> begin = cursor_of(params);
+  if (!begin) return Answer::failed(begin.error());
+  FlowCounts sum;
+  sum.next_cursor = *begin;
+  const std::uint64_t deadline_ms = steady_now_ms() + kWalkMaxMs;
+  do {
+    const Result<FlowCounts> part = parts_.engine.count_flows(sum.next_cursor, filter->flow);
+    if (!part) return Answer::failed(part.error());
+    for (std::size_t i = 0; i < sum.by_phase.size(); ++i) sum.by_phase[i] += part->by_phase[i];
+    for (std::size_t i = 0; i < sum.by_proto.size(); ++i) sum.by_proto[i] += part->by_proto[i];
+    sum.next_cursor = part->next_cursor;
+  } while (sum.next_cursor != 0 && steady_now_ms() < deadline_ms);
+  return answered(flow_counts_to_json(sum));
+}
+
+Answer Handlers::flow_top(const Json& params, const Caller&) {
+  const Registry& registry = parts_.publisher.registry();
+  const Result<EventFilter> filter = read_filter(params, registry);
+  if (!filter) return Answer::failed(filter.error());
+  const std::string kind = param(params, "of", std::string("remote"));
+  const std::string rank = param(params, "by", std::string("flows"));
+  const std::uint64_t limit = std::min(param(params, "limit", kTopLimitDefault), kListLimitMax);
+  FlowTop top(talker_kind(kind), registry);
+  std::uint64_t cursor = 0;
+  const std::uint64_t deadline_ms = steady_now_ms() + 2 * kWalkMaxMs;
+  do {
+    const Result<FlowPage> page = parts_.engine.flows(cursor, kFlowsPerAsk, filter->flow);
+    if (!page) return Answer::failed(page.error());
+    for (const FlowView& flow : page->flows) top.add(flow);
+    cursor = page->next_cursor;
+  } while (cursor != 0 && !top.is_full() && steady_now_ms() < deadline_ms);
+  return answered(OrderedJson{{"of", kind},
+                              {"by", rank},
+                              {"talkers", top.to_json(talker_rank(rank), limit)},
+                              {"flows_seen", top.flow_count()},
+                              {"is_complete", cursor == 0}});
+}
+
+Answer Handlers::flow_flush(const Json& params, const Caller&) {
+  const Result<EventFilter> filter = read_filter(params, parts_.publisher.registry());
+  if (!filter) return Answer::failed(filter.error());
+  const Result<std::uint64_t> begin = cursor_of(params);
+  if (!begin) return Answer::failed(begin.error());
+  FlushedFlows sum;
+  sum.next_cursor = *begin;
+  const std::uint64_t deadline_ms = steady_now_ms() + kWalkMaxMs;
+  do {
+    const Result<FlushedFlows> part = parts_.engine.flush_flows(sum.next_cursor, filter->flow);
+    if (!part) return Answer::failed(part.error());
+    sum.count += part->count;
+    sum.next_cursor = part->next_cursor;
+  } while (sum.next_cursor != 0 && steady_now_ms() < deadline_ms);
+  return answered(
+      OrderedJson{{"flushed", sum.count}, {"next_cursor", cursor_to_json(sum.next_cursor)}});
+}
+
 Answer Handlers::watch(WatchRequest::Kind kind, const Json& params, const Caller& caller) {
-  Result<FlowFilter> filter = read_filter(params, parts_.publisher.registry());
+  Result<EventFilter> filter = read_filter(params, parts_.publisher.registry());
   if (!filter) return Answer::failed(filter.error());
   WatchRequest request;
   request.kind = kind;
@@ -389,23 +514,25 @@ Answer Handlers::stats_watch(const Json& params, const Caller& caller) {
   return watch(WatchRequest::Kind::Stats, params, caller);
 }
 
+Answer Handlers::stats_stages(const Json& params, const Caller& caller) {
+  return watch(WatchRequest::Kind::Stages, params, caller);
+}
+
 Answer Handlers::stats(const Json&, const Caller&) {
   return answered(stats_to_json(parts_.engine, parts_.publisher, parts_.exporter));
 }
 
 Answer Handlers::interface_list(const Json& params, const Caller&) {
-  const Result<std::uint64_t> cursor = cursor_of(params);
-  if (!cursor) return Answer::failed(cursor.error());
-  const ListPage page{*cursor, param<std::uint64_t>(params, "limit", 1'000)};
+  const Result<ListPage> page = page_from(params);
+  if (!page) return Answer::failed(page.error());
   return answered(interfaces_to_json(parts_.engine, parts_.publisher,
-                                     param(params, "interface", std::string()), page));
+                                     param(params, "interface", std::string()), *page));
 }
 
 Answer Handlers::group_list(const Json& params, const Caller&) {
-  const Result<std::uint64_t> cursor = cursor_of(params);
-  if (!cursor) return Answer::failed(cursor.error());
-  const ListPage page{*cursor, param<std::uint64_t>(params, "limit", 1'000)};
-  return answered(groups_to_json(parts_.publisher, param(params, "group", std::string()), page));
+  const Result<ListPage> page = page_from(params);
+  if (!page) return Answer::failed(page.error());
+  return answered(groups_to_json(parts_.publisher, param(params, "group", std::string()), *page));
 }
 
 Answer Handlers::port_list(const Json&, const Caller&) {
@@ -418,7 +545,7 @@ Answer Handlers::worker_list(const Json&, const Caller&) {
 
 Answer Handlers::stream_stop(const Json& params, const Caller& caller) {
   if (!params.contains("stream")) {
-    return Answer::failed({ErrorKind::Usage, "bad-params", "'stream' is missing", ""});
+    return missing("stream");
   }
   const auto stream = params["stream"].get<std::uint64_t>();
   const bool is_stopped =

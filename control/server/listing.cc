@@ -13,8 +13,6 @@ namespace sluice {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
-// A page ends before it grows beyond this, whatever its limit.
-constexpr std::size_t kPageSizeMax = 8u << 20;
 
 using DropCounts = std::array<std::uint64_t, kDropReasonCount>;
 
@@ -57,11 +55,15 @@ OrderedJson worker_row(const WorkerCounters& worker, std::size_t index) {
       {"worker", index}, {"core", worker.core}, {"generation", worker.generation.value()}};
   add_counters(out, worker.packets);
   out["held"] = worker.held;
+  out["express"] = worker.express;
   out["flows"] = worker.flows;
   out["flow_capacity"] = worker.flow_capacity;
   out["flows_begun"] = worker.flows_begun;
   out["flows_ended"] = worker.flows_ended;
   out["flows_refused"] = worker.flows_refused;
+  out["tracked"] = worker.tracked;
+  out["half_open"] = worker.half_open;
+  out["unanswered"] = worker.unanswered;
   out["handed_over"] = worker.handed_over;
   out["deltas_lost"] = worker.deltas_lost;
   out["watch_lost"] = worker.watch_lost;
@@ -101,22 +103,75 @@ OrderedJson totals_of(const EngineCounters& counters) {
   return out;
 }
 
+// How many flows more may be tracked: untracked ones make room where it is needed (CT-29).
+std::uint64_t trackable_flows(const EngineCounters& counters) {
+  std::uint64_t room = 0;
+  for (const WorkerCounters& worker : counters.workers) {
+    room += worker.flow_capacity - std::min(worker.tracked, worker.flow_capacity);
+  }
+  return room;
+}
+
 OrderedJson flow_counters(const EngineCounters& counters) {
   std::uint64_t live = 0;
   std::uint64_t capacity = 0;
   std::uint64_t begun = 0;
   std::uint64_t ended = 0;
   std::uint64_t refused = 0;
+  std::uint64_t tracked = 0;
+  std::uint64_t half_open = 0;
+  std::uint64_t unanswered = 0;
   for (const WorkerCounters& worker : counters.workers) {
     live += worker.flows;
     capacity += worker.flow_capacity;
     begun += worker.flows_begun;
     ended += worker.flows_ended;
     refused += worker.flows_refused;
+    tracked += worker.tracked;
+    half_open += worker.half_open;
+    unanswered += worker.unanswered;
   }
-  return {
-      {"live", live},   {"capacity", capacity}, {"available", capacity - std::min(live, capacity)},
-      {"begun", begun}, {"ended", ended},       {"refused", refused}};
+  return {{"live", live},
+          {"capacity", capacity},
+          {"available", capacity - std::min(live, capacity)},
+          {"begun", begun},
+          {"ended", ended},
+          {"refused", refused},
+          {"tracked", tracked},
+          {"half_open", half_open},
+          {"unanswered", unanswered},
+          {"conntrack_allowance_exceeded", refused},
+          {"conntrack_allowance_available", trackable_flows(counters)}};
+}
+
+// Of all workers together; applications and signatures that were seen, by name.
+OrderedJson layer7_counters(const Engine& engine, const EngineCounters& counters,
+                            const Registry& registry) {
+  std::uint64_t looks = 0;
+  std::uint64_t conflicts = 0;
+  std::uint64_t hits = 0;
+  OrderedJson apps = OrderedJson::object();
+  for (const WorkerCounters& worker : counters.workers) {
+    looks += worker.layer7_looks;
+    conflicts += worker.layer7_conflicts;
+    hits += worker.signature_hits;
+  }
+  for (std::size_t app = 1; app < kApps; ++app) {
+    std::uint64_t flows = 0;
+    for (const WorkerCounters& worker : counters.workers) flows += worker.apps[app];
+    if (flows != 0) apps[std::string(kAppNames[app])] = flows;
+  }
+  OrderedJson signatures = OrderedJson::object();
+  const std::vector<std::uint64_t> by_number = engine.signature_hits();
+  for (std::size_t i = 0; i < by_number.size(); ++i) {
+    if (by_number[i] == 0) continue;
+    signatures[registry.signature_name(static_cast<std::uint16_t>(i))] = by_number[i];
+  }
+  return {{"packets_looked_at", looks},
+          {"conflicts", conflicts},
+          {"signature_hits", hits},
+          {"flows", std::move(apps)},
+          {"signatures", std::move(signatures)}};
 }
 
 OrderedJson flow_log_counters(Exporter& exporter) {
@@ -150,6 +205,21 @@ OrderedJson flow_log_counters(Exporter& exporter) {
   return out;
 }
 
+// `allowance`: of the interface, 0 where it has none; `trackable`: what the table has room for.
+void add_tracking_counters(OrderedJson& out, const InterfaceCounters& counters,
+                           std::uint32_t allowance, std::uint64_t trackable) {
+  out["tracked"] = counters.tracked;
+  out["half_open"] = counters.half_open;
+  out["unanswered"] = counters.unanswered;
+  out["allowance"] = allowance == 0 ? OrderedJson(nullptr) : OrderedJson(allowance);
+  std::uint64_t room = trackable;
+  if (allowance != 0) {
+    room = std::min(room, allowance - std::min<std::uint64_t>(counters.tracked, allowance));
+  }
+  out["conntrack_allowance_exceeded"] = counters.allowance_exceeded();
+  out["conntrack_allowance_available"] = room;
+}
+
 void add_interface_counters(OrderedJson& out, const InterfaceCounters& counters) {
   constexpr std::size_t kIn = static_cast<std::size_t>(Direction::Ingress);
   constexpr std::size_t kOut = static_cast<std::size_t>(Direction::Egress);
@@ -160,17 +230,24 @@ void add_interface_counters(OrderedJson& out, const InterfaceCounters& counters)
                  {"dropped_packets", counters.dropped_packets[at]}};
   }
   out["out_of_window"] = counters.out_of_window;
+  out["applications"] = {{"identified", counters.app_identified},
+                         {"unknown", counters.app_unknown},
+                         {"uninspected", counters.app_uninspected},
+                         {"refused", counters.app_refused}};
   out["drops"] = drops_to_json(counters.drops);
 }
 
-OrderedJson interface_counters(const Engine& engine, const Publisher& publisher) {
+OrderedJson interface_counters(const Engine& engine, const Publisher& publisher,
+                               std::uint64_t trackable) {
   OrderedJson out = OrderedJson::array();
   const std::shared_ptr<const ActivePolicy> active = publisher.active();
   if (!active) return out;
   const InterfaceRow* row = active->snapshot->next_interface(EniIndex(0));
   while (row != nullptr && out.size() < kStatsInterfacesMax) {
     OrderedJson one = {{"interface", publisher.registry().interfaces.name_of(row->eni)}};
-    add_interface_counters(one, engine.interface_counters(row->eni));
+    const InterfaceCounters counters = engine.interface_counters(row->eni);
+    add_interface_counters(one, counters);
+    add_tracking_counters(one, counters, active->snapshot->allowance_of(*row), trackable);
     out.push_back(std::move(one));
     row = active->snapshot->next_interface(EniIndex(row->eni.value() + 1));
   }
@@ -201,15 +278,22 @@ OrderedJson texts(const auto& things, const auto& text_of) {
 }
 
 OrderedJson interface_row(const Eni& eni, const Engine& engine, const Publisher& publisher,
-                          const std::string& vpc) {
+                          const std::string& vpc, std::uint64_t trackable) {
   OrderedJson out = {{"interface", eni.id}, {"vpc", vpc}, {"subnet", eni.subnet}};
   out["mac"] = eni.mac ? OrderedJson(eni.mac->to_string()) : OrderedJson(nullptr);
   out["addresses"] =
       texts(eni.addresses, [](const EniAddress& one) { return one.address.to_string(); });
+  out["prefixes"] = texts(eni.prefixes, [](const EniPrefix& one) { return one.cidr.to_string(); });
   out["security_groups"] = texts(eni.security_groups, [](const Reference& one) { return one.id; });
   out["instance"] = eni.instance.empty() ? OrderedJson(nullptr) : OrderedJson(eni.instance);
   const std::optional<EniIndex> index = publisher.registry().interfaces.find(eni.id);
-  if (index) add_interface_counters(out, engine.interface_counters(*index));
+  if (!index) return out;
+  const InterfaceCounters counters = engine.interface_counters(*index);
+  add_interface_counters(out, counters);
+  const std::shared_ptr<const ActivePolicy> active = publisher.active();
+  const InterfaceRow* row = active ? active->snapshot->find_interface(*index) : nullptr;
+  if (row == nullptr) return out;
+  add_tracking_counters(out, counters, active->snapshot->allowance_of(*row), trackable);
   return out;
 }
 
@@ -229,58 +313,7 @@ OrderedJson group_row(const SecurityGroup& group, std::size_t member_count) {
           {"egress", rules_to_json(group.egress)}};
 }
 
-Error row_too_big(const char* word, const std::string& name, std::size_t size) {
-  return Error{ErrorKind::LimitExceeded, "answer-too-big",
-               std::string(word) + " '" + name + "' takes " + std::to_string(size) +
-                   " bytes as an answer, more than the " + std::to_string(kMessageSizeMax) +
-                   " of a message; 'policy show' has the policy",
-               ""};
-}
-
-// The rows of a page of `things`, or the only one of that name.
-template <class Thing, class MakeRow>
-Result<OrderedJson> page_of(const std::vector<Thing>& things, const char* word,
-                            const std::string& name, const ListPage& page,
-                            const MakeRow& make_row) {
-  OrderedJson rows = OrderedJson::array();
-  std::uint64_t next = 0;
-  if (!name.empty()) {
-    const auto place = std::find_if(things.begin(), things.end(),
-                                    [&](const Thing& thing) { return thing.id == name; });
-    if (place == things.end()) {
-      return Error{ErrorKind::Failed, std::string("unknown-") + word,
-                   std::string("the policy has no ") + word + " '" + name + "'", ""};
-    }
-    rows.push_back(make_row(*place));
-    const std::size_t row_size = to_line(rows.back()).size();
-    if (row_size > kMessageSizeMax) return row_too_big(word, name, row_size);
-  } else {
-    const std::uint64_t limit = std::min(page.limit, kListLimitMax);
-    const std::uint64_t begin = std::min<std::uint64_t>(page.cursor, things.size());
-    const std::uint64_t end = std::min<std::uint64_t>(begin + limit, things.size());
-    std::uint64_t i = begin;
-    for (std::size_t size = 0; i < end && size < kPageSizeMax; ++i) {
-      rows.push_back(make_row(things[i]));
-      const std::size_t row_size = to_line(rows.back()).size();
-      if (row_size > kMessageSizeMax) return row_too_big(word, things[i].id, row_size);
-      // A row of up to a message may end a page, but then the page begins with it.
-      if (size != 0 && size + row_size > kPageSizeMax) {
-        rows.erase(rows.size() - 1);
-        break;
-      }
-      size += row_size;
-    }
-    if (i < things.size()) next = i;
-  }
-  return OrderedJson{{std::string(word) + "s", std::move(rows)},
-                     {"next_cursor", cursor_to_json(next)}};
-}
-
 }  // namespace
-
-OrderedJson cursor_to_json(std::uint64_t cursor) {
-  return cursor == 0 ? OrderedJson(nullptr) : OrderedJson(std::to_string(cursor));
-}
 
 OrderedJson stats_to_json(const Engine& engine, const Publisher& publisher, Exporter* exporter) {
   const EngineCounters counters = engine.counters();
@@ -289,9 +322,10 @@ OrderedJson stats_to_json(const Engine& engine, const Publisher& publisher, Expo
   out["policy"] = policy_numbers(publisher);
   out["totals"] = totals_of(counters);
   out["flows"] = flow_counters(counters);
+  out["applications"] = layer7_counters(engine, counters, publisher.registry());
   out["ports"] = port_counters(engine, counters);
   out["workers"] = worker_counters(counters);
-  out["interfaces"] = interface_counters(engine, publisher);
+  out["interfaces"] = interface_counters(engine, publisher, trackable_flows(counters));
   if (exporter != nullptr) out["flow_log"] = flow_log_counters(*exporter);
   return out;
 }
@@ -332,10 +366,12 @@ Result<OrderedJson> interfaces_to_json(const Engine& engine, const Publisher& pu
   if (active) {
     for (const Subnet& subnet : active->policy.subnets) vpc_of_subnet[subnet.id] = subnet.vpc;
   }
-  return page_of(active ? active->policy.interfaces : kNone, "interface", name, page,
-                 [&](const Eni& eni) {
-                   return interface_row(eni, engine, publisher, vpc_of_subnet[eni.subnet]);
-                 });
+  const std::uint64_t trackable = trackable_flows(engine.counters());
+  return page_of_named(active ? active->policy.interfaces : kNone, "interfaces", "interface", name,
+                       page, [&](const Eni& eni) {
+                         return interface_row(eni, engine, publisher, vpc_of_subnet[eni.subnet],
+                                              trackable);
+                       });
 }
 
 Result<OrderedJson> groups_to_json(const Publisher& publisher, const std::string& name,
@@ -348,8 +384,8 @@ Result<OrderedJson> groups_to_json(const Publisher& publisher, const std::string
       for (const Reference& group : eni.security_groups) ++member_counts[group.id];
     }
   }
-  return page_of(
-      active ? active->policy.groups : kNone, "group", name, page,
+  return page_of_named(
+      active ? active->policy.groups : kNone, "groups", "group", name, page,
       [&](const SecurityGroup& group) { return group_row(group, member_counts[group.id]); });
 }
 

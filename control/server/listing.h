@@ -10,23 +10,13 @@
 
 #include "base/result.h"
 #include "control/publish.h"
+#include "control/server/page.h"
 #include "dataplane/engine.h"
 
 namespace sluice {
 
 class Exporter;
 
-// Part of a long list: from `cursor` on, at most `limit`, and no more than about 8 MiB. The
-// answer's next_cursor, a string of digits, goes on there; it is null at the end.
-struct ListPage {
-  std::uint64_t cursor = 0;
-  std::uint64_t limit = 1'000;
-};
-
-// The next_cursor of an answer; 0 is the end.
-nlohmann::ordered_json cursor_to_json(std::uint64_t cursor);
-
-inline constexpr std::uint64_t kListLimitMax = 10'000;
 // `stats` shows so many interfaces; `interface list` shows the others.
 inline constexpr std::size_t kStatsInterfacesMax = 1'000;
 

@@ -51,6 +51,8 @@ constexpr std::array kRuleAdd = {
     ParamRow{"code", ParamType::Number, "C", "icmp and icmpv6; left out: every code"},
     ParamRow{"source", ParamType::String, "CIDR|sg-|pl-", "of an ingress rule"},
     ParamRow{"destination", ParamType::String, "CIDR|sg-|pl-", "of an egress rule"},
+    ParamRow{"app", ParamType::String, "APP", "what the connection must be, such as ssh"},
+    ParamRow{"domains", ParamType::String, "NAME,NAME", "for which host; *.example.org: below it"},
     ParamRow{"description", ParamType::String, "TEXT", "what it is for"},
     kExisting,
     kComment,
@@ -62,17 +64,27 @@ constexpr std::array kMember = {
     ParamRow{"interface", ParamType::String, "ENI", "the interface", false},
     ParamRow{"group", ParamType::String, "GROUP", "the group", false}, kExisting, kComment,
     kExpected};
+constexpr ParamRow kList{"list", ParamType::String, "LIST", "the prefix list", false};
 constexpr std::array kEntryAdd = {
-    ParamRow{"list", ParamType::String, "LIST", "the prefix list", false},
+    kList,
     ParamRow{"cidr", ParamType::String, "CIDR", "the entry", false},
     ParamRow{"description", ParamType::String, "TEXT", "what it is for"},
     kExisting,
     kComment,
     kExpected};
 constexpr std::array kEntryRemove = {
-    ParamRow{"list", ParamType::String, "LIST", "the prefix list", false},
-    ParamRow{"cidr", ParamType::String, "CIDR", "the entry", false}, kExisting, kComment,
+    kList, ParamRow{"cidr", ParamType::String, "CIDR", "the entry", false}, kExisting, kComment,
     kExpected};
+constexpr std::array kListList = {
+    ParamRow{"list", ParamType::String, "LIST", "only this prefix list"}, kLimit, kCursor};
+constexpr std::array kListShow = {
+    kList,
+    ParamRow{"version", ParamType::Number, "VERSION", "as it was then (default the newest)", false},
+    kLimit, kCursor};
+constexpr std::array kListHistory = {kList, kLimit, kCursor};
+constexpr std::array kListRestore = {
+    kList, ParamRow{"version", ParamType::Number, "VERSION", "one that is kept", false}, kExisting,
+    kComment, kExpected};
 constexpr std::array kPolicyShow = {
     ParamRow{"generation", ParamType::Number, "GENERATION",
              "only if it is this one, the one in force", false},
@@ -90,17 +102,35 @@ constexpr std::array kExplain = {
     ParamRow{"type", ParamType::Number, "T", "icmp and icmpv6"},
     ParamRow{"code", ParamType::Number, "C", "icmp and icmpv6 (default 0)"},
     ParamRow{"state", ParamType::String, "new|established", "of its connection (default new)"},
+    ParamRow{"app", ParamType::String, "APP", "what the connection turned out to be, or unknown"},
+    ParamRow{"domain", ParamType::String, "NAME", "the host that its client asked for"},
     ParamRow{"queries", ParamType::Array, "", "many questions in one request", false},
 };
-constexpr std::array kFlowList = {
+constexpr ParamRow kState{"state", ParamType::String, "STATE",
+                          "only flows in this state, such as established"};
+constexpr ParamRow kIdleMin{"idle_min", ParamType::Number, "SECONDS",
+                            "only flows that were silent for so long, or longer"};
+constexpr ParamRow kIdleMax{"idle_max", ParamType::Number, "SECONDS",
+                            "only flows that were silent for so long at most"};
+constexpr std::array kFlowList = {kInterface, kAddress, kPort,    kProtocol, kState,
+                                  kDirection, kIdleMin, kIdleMax, kLimit,    kCursor};
+constexpr std::array kFlowCount = {kInterface, kAddress, kPort,    kProtocol, kState,
+                                   kDirection, kIdleMin, kIdleMax, kCursor};
+constexpr std::array kFlowTop = {
+    ParamRow{"of", ParamType::String, "remote|local|interface|service",
+             "whom to rank (default remote)"},
+    ParamRow{"by", ParamType::String, "flows|packets|bytes",
+             "by what; packets and bytes are those of this minute, at interfaces with a flow log "
+             "(default flows)"},
     kInterface,
     kAddress,
     kPort,
     kProtocol,
-    ParamRow{"state", ParamType::String, "STATE", "only flows in this state, such as established"},
+    kState,
     kDirection,
-    kLimit,
-    kCursor,
+    kIdleMin,
+    kIdleMax,
+    ParamRow{"limit", ParamType::Number, "N", "so many of them (default 10)"},
 };
 constexpr std::array kFlowWatch = {kInterface, kAddress, kPort, kProtocol, kDirection, kLimit};
 constexpr std::array kDropWatch = {
@@ -133,13 +163,23 @@ constexpr std::array kRequests = std::to_array<RequestRow>({
     {"interface.detach", Effect::Changes, kMember, "takes a security group from an interface"},
     {"prefix-list.add", Effect::Changes, kEntryAdd, "adds an entry to a prefix list"},
     {"prefix-list.remove", Effect::Changes, kEntryRemove, "takes an entry from a prefix list"},
+    {"prefix-list.list", Effect::Reads, kListList, "prefix lists with size and version"},
+    {"prefix-list.show", Effect::Reads, kListShow, "the entries of a prefix list, or of a version"},
+    {"prefix-list.history", Effect::Reads, kListHistory, "the versions of a prefix list"},
+    {"prefix-list.restore", Effect::Changes, kListRestore,
+     "gives a prefix list the entries of an old version again"},
     {"policy.show", Effect::Reads, kPolicyShow, "the policy in force"},
     {"explain", Effect::Reads, kExplain, "what the policy does with a packet, and why"},
     {"flow.list", Effect::Reads, kFlowList, "the flows that are remembered"},
+    {"flow.count", Effect::Reads, kFlowCount, "how many there are, by state and protocol"},
+    {"flow.top", Effect::Reads, kFlowTop, "who has most of them"},
+    {"flow.flush", Effect::Changes, kFlowCount, "forgets flows; without a filter, all of them"},
     {"flow.watch", Effect::Streams, kFlowWatch, "flows as they begin and end"},
     {"drop.watch", Effect::Streams, kDropWatch, "packets as they are dropped"},
     {"stats", Effect::Reads, {}, "counters of ports, workers, interfaces and flow log"},
     {"stats.watch", Effect::Streams, kStatsWatch, "the same, again and again"},
+    {"stats.stages", Effect::Streams, kStatsWatch,
+     "cycles of each stage of the packets' journey; measured while somebody asks"},
     {"interface.list", Effect::Reads, kInterfaceList, "interfaces with addresses and groups"},
     {"group.list", Effect::Reads, kGroupList, "security groups with their rules"},
     {"port.list", Effect::Reads, {}, "devices with role, driver and link"},

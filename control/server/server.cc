@@ -12,8 +12,9 @@
 namespace sluice {
 namespace {
 
-constexpr int kStreamTurnMs = 50;   // events are handed out at least so often
-constexpr int kIdleTurnMs = 1'000;  // stalled clients are looked for at least so often
+constexpr int kStreamTurnMs = 50;       // events are handed out at least so often
+constexpr int kPreparationTurnMs = 10;  // whether patterns are ready is asked so often
+constexpr int kIdleTurnMs = 1'000;      // stalled clients are looked for at least so often
 constexpr int kAcceptPauseMs = 200;
 constexpr std::uint64_t kTickMs = 1'000;
 constexpr int kGoodByeMs = 500;
@@ -70,8 +71,9 @@ void Server::run(int stop_fd) {
 
 int Server::wait_ms(int timeout_ms) const {
   for (const auto& [number, client] : clients_) {
-    if (client->is_ready()) return 0;
+    if (client->is_ready() && !is_waiting(number)) return 0;
   }
+  if (waiting_) return std::min(timeout_ms, kPreparationTurnMs);
   const int bound_ms = handlers_.watches().has_streams() ? kStreamTurnMs : kIdleTurnMs;
   return std::min(timeout_ms, steady_now_ms() < accept_again_ms_ ? kAcceptPauseMs : bound_ms);
 }
@@ -103,6 +105,7 @@ bool Server::run_once(int timeout_ms, int stop_fd) {
     if (!serve(number, *client, list[at++].revents)) gone.push_back(number);
   }
   for (const std::uint64_t number : gone) drop(number);
+  answer_put_off();
   handlers_.watches().run(steady_now_ms(), sink());
   flush_all();
   if (list[1].revents != 0) accept_all(sockets_.control, false);
@@ -128,12 +131,31 @@ bool Server::serve(std::uint64_t number, Connection& client, short events) {
 
 void Server::answer_lines(std::uint64_t number, Connection& client) {
   for (std::size_t i = 0; i < kLinesPerTurn; ++i) {
-    if (!client.is_ready()) return;
-    const std::optional<ReceivedLine> line = client.next_line();
-    if (!line) return;
+    if (is_waiting(number) || !client.is_ready()) return;
+    std::optional<ReceivedLine> line = client.next_line();
+    if (!line || puts_off(number, client, *line)) return;
     answer(number, client, *line);
     client.close_descriptors();
   }
+}
+
+bool Server::puts_off(std::uint64_t number, const Connection& client, ReceivedLine& line) {
+  if (waiting_ || client.peer().is_monitor) return false;
+  std::unique_ptr<Preparation> preparation =
+      Preparation::begin(line.text, client.first_descriptor(), options_.pattern_directory);
+  if (preparation == nullptr) return false;
+  waiting_ = {number, std::move(line), std::move(preparation)};
+  return true;
+}
+
+void Server::answer_put_off() {
+  if (!waiting_ || !waiting_->preparation->is_done()) return;
+  const Waiting ready = std::move(*waiting_);
+  waiting_.reset();
+  const auto place = clients_.find(ready.client);
+  if (place == clients_.end()) return;  // nobody would learn what came of it
+  answer(ready.client, *place->second, ready.line);
+  place->second->close_descriptors();
 }
 
 void Server::answer(std::uint64_t number, Connection& client, const ReceivedLine& line) {
@@ -161,7 +183,8 @@ void Server::flush_all() {
     const bool is_alive =
         client->flush(now_ms) && !client->has_stalled(now_ms) && !client->has_never_asked(now_ms);
     const bool is_done = client->input_has_ended() && !client->wants_output() &&
-                         !client->has_line() && !handlers_.watches().has_streams(number);
+                         !client->has_line() && !is_waiting(number) &&
+                         !handlers_.watches().has_streams(number);
     if (!is_alive || is_done) gone.push_back(number);
   }
   for (const std::uint64_t number : gone) drop(number);

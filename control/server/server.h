@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "control/server/connection.h"
 #include "control/server/handlers.h"
 #include "control/server/listener.h"
+#include "control/server/preparation.h"
 
 struct pollfd;
 
@@ -29,6 +31,7 @@ struct ServerOptions {
   // monitor can keep an operator out.
   std::size_t clients_max = kClientsMax;
   ConnectionLimits limits;
+  std::string pattern_directory;  // where compiled patterns are kept; empty: nowhere
   std::function<void()> on_tick;  // called about once a second by run() and run_once()
 };
 
@@ -68,16 +71,28 @@ class Server {
   // False: the client is gone or must go.
   bool serve(std::uint64_t number, Connection& client, short events);
   void answer_lines(std::uint64_t number, Connection& client);
+  // True if the line waits until its patterns are compiled; others are answered meanwhile.
+  bool puts_off(std::uint64_t number, const Connection& client, ReceivedLine& line);
+  void answer_put_off();
+  bool is_waiting(std::uint64_t number) const { return waiting_ && waiting_->client == number; }
   void answer(std::uint64_t number, Connection& client, const ReceivedLine& line);
   void flush_all();
   void tick();
   void drop(std::uint64_t number);
   Watches::Sink sink();
 
+  // A request whose patterns are being compiled. One at a time.
+  struct Waiting {
+    std::uint64_t client;
+    ReceivedLine line;
+    std::unique_ptr<Preparation> preparation;
+  };
+
   ServerOptions options_;
   Handlers& handlers_;
   ServerSockets sockets_;
   std::map<std::uint64_t, std::unique_ptr<Connection>> clients_;  // by number, never reused
+  std::optional<Waiting> waiting_;
   std::uint64_t next_client_ = 1;
   std::uint64_t accept_again_ms_ = 0;  // out of descriptors: no accept before this
   std::uint64_t tick_due_ms_ = 0;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "control/server/rpc.h"
+#include "control/server/stage_report.h"
 
 namespace sluice {
 namespace {
@@ -19,6 +20,8 @@ std::string_view method_of(WatchRequest::Kind kind) {
       return "drop.watch";
     case WatchRequest::Kind::Stats:
       return "stats.watch";
+    case WatchRequest::Kind::Stages:
+      return "stats.stages";
   }
   return "";
 }
@@ -43,7 +46,13 @@ Result<std::uint64_t> Watches::add(WatchRequest request, std::uint64_t now_ms) {
                      " streams, no more are taken",
                  ""};
   }
-  streams_.push_back({next_number_, std::move(request), 0, now_ms});
+  Stream stream{next_number_, std::move(request), 0, now_ms, {}};
+  if (stream.request.kind == WatchRequest::Kind::Stages) {
+    // The first notification tells of a whole interval.
+    stream.due_ms += std::uint64_t{1'000} * stream.request.interval_s;
+    stream.former = engine_.stage_times();
+  }
+  streams_.push_back(std::move(stream));
   tell_engine();
   return next_number_++;
 }
@@ -77,8 +86,9 @@ bool Watches::has_streams(std::uint64_t connection) const {
 
 void Watches::run(std::uint64_t now_ms, const Sink& sink) {
   if (streams_.empty()) return;
-  if (watches_flows_ || watches_drops_) run_events(sink);
+  if (watching_.flows || watching_.drops) run_events(sink);
   run_stats(now_ms, sink);
+  run_stages(now_ms, sink);
   remove_finished(sink);
 }
 
@@ -88,12 +98,12 @@ void Watches::tell_engine() {
     return std::any_of(streams_.begin(), streams_.end(),
                        [&](const Stream& one) { return one.request.kind == kind; });
   };
-  const bool flows = is_watched(WatchRequest::Kind::Flows);
-  const bool drops = is_watched(WatchRequest::Kind::Drops);
-  if (flows == watches_flows_ && drops == watches_drops_) return;
-  watches_flows_ = flows;
-  watches_drops_ = drops;
-  engine_.watch(flows, drops);
+  const Watching wanted{is_watched(WatchRequest::Kind::Flows),
+                        is_watched(WatchRequest::Kind::Drops),
+                        is_watched(WatchRequest::Kind::Stages)};
+  if (wanted == watching_) return;
+  watching_ = wanted;
+  engine_.watch(wanted);
 }
 
 void Watches::run_events(const Sink& sink) {
@@ -122,6 +132,16 @@ void Watches::run_stats(std::uint64_t now_ms, const Sink& sink) {
     stream.due_ms = now_ms + std::uint64_t{1'000} * stream.request.interval_s;
     if (params.is_null()) params = stats_();
     send(stream, params, sink);
+  }
+}
+
+void Watches::run_stages(std::uint64_t now_ms, const Sink& sink) {
+  for (Stream& stream : streams_) {
+    if (stream.request.kind != WatchRequest::Kind::Stages || now_ms < stream.due_ms) continue;
+    stream.due_ms = now_ms + std::uint64_t{1'000} * stream.request.interval_s;
+    std::vector<StageTimes> now = engine_.stage_times();
+    send(stream, stages_to_json(stream.former, now, engine_.cycles_per_second()), sink);
+    stream.former = std::move(now);
   }
 }
 

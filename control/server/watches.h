@@ -1,7 +1,7 @@
 #pragma once
 
-// The streams that clients have asked for: `flow.watch`, `drop.watch`, `stats.watch`. While nobody
-// watches, workers are told so and nobody pays.
+// The streams that clients have asked for: `flow.watch`, `drop.watch`, `stats.watch`,
+// `stats.stages`. While nobody watches, workers are told so and nobody pays.
 //
 // Each stream begins with the answer to its request, which carries its number, and ends with a
 // notification of its own ({"stream":N,"end":true,"reason":…}). Control thread only.
@@ -25,12 +25,12 @@ inline constexpr std::size_t kStreamsMax = 256;  // of all clients together
 inline constexpr std::size_t kStreamsPerConnectionMax = 8;
 
 struct WatchRequest {
-  enum class Kind : std::uint8_t { Flows, Drops, Stats };
+  enum class Kind : std::uint8_t { Flows, Drops, Stats, Stages };
   Kind kind = Kind::Flows;
   std::uint64_t connection = 0;
-  FlowFilter filter;
+  EventFilter filter;
   std::optional<std::uint64_t> limit;  // notifications before the end
-  std::uint32_t interval_s = 1;        // of stats
+  std::uint32_t interval_s = 1;        // of stats and stages
 };
 
 class Watches {
@@ -61,12 +61,14 @@ class Watches {
     std::uint64_t number = 0;
     WatchRequest request;
     std::uint64_t sent = 0;
-    std::uint64_t due_ms = 0;  // of stats
+    std::uint64_t due_ms = 0;        // of stats and stages
+    std::vector<StageTimes> former;  // of stages: at the last notification
   };
 
   void tell_engine();
   void run_events(const Sink& sink);
   void run_stats(std::uint64_t now_ms, const Sink& sink);
+  void run_stages(std::uint64_t now_ms, const Sink& sink);
   void hand_out(const WatchEvent& event, const Sink& sink);
   void send(Stream& stream, nlohmann::ordered_json params, const Sink& sink);
   void end(const Stream& stream, std::string_view reason, const Sink& sink);
@@ -78,8 +80,7 @@ class Watches {
   std::function<nlohmann::ordered_json()> stats_;
   std::vector<Stream> streams_;
   std::uint64_t next_number_ = 1;
-  bool watches_flows_ = false;
-  bool watches_drops_ = false;
+  Watching watching_;
   std::vector<std::string> port_ids_;
   std::vector<WatchEvent> events_;
 };

@@ -60,6 +60,15 @@ void add(const std::string& name, const BenchPlan& plan) {
                                [plan](benchmark::State& state) { run(state, plan, true); });
 }
 
+// The same, and the rules of all flows demand an application; each was told by its first packet.
+// No database is needed for that: these openings are known without a scan.
+void add_demanding(const std::string& name, BenchPlan plan) {
+  plan.tcp_app = App::Ssh;
+  plan.udp_app = App::Dns;
+  plan.tools = L7Tools::create(L7Patterns::load({}, {}).value(), 1).value();
+  add(name + "/app", plan);
+}
+
 void add_all() {
   struct Way {
     const char* name;
@@ -75,9 +84,12 @@ void add_all() {
   }
   add_new("bump/tiny", {.flows = 256, .rules = 4});
   add_new("bump/512k", {.flows = 1u << 19});
+  add_new("bump/512k/udp", {.flows = 1u << 19, .has_tcp = false});
   add_new("bump/512k/1000-rules", {.flows = 1u << 19, .rules = 1'000});
   add_new("bump/512k/logged", {.flows = 1u << 19, .is_logged = true});
   add("bump/64k", {.flows = 65'536});
+  add_demanding("bump/64k", {.flows = 65'536});
+  add_demanding("bump/tiny", {.flows = 256, .rules = 4});
   add("bump/500k", {.flows = 500'000});
   add("inbound/500k", {.way = BenchWay::Inbound, .flows = 500'000});
 }

@@ -10,6 +10,7 @@ import time
 from end_to_end import window
 from end_to_end.child import Child, Failed, pinned_thread
 from traffic import established_flows
+from traffic import policy as policies
 
 FLOW_CAPACITY = 1_000_000
 
@@ -42,6 +43,8 @@ class Appliance:
     """Without flow logs unless they are asked for: what they cost shows over a minute only."""
 
     name = "sluice"
+    family = 4  # of the capture
+    prefix = ()  # words before the command, such as those that enter a namespace
 
     def __init__(self, plan, capture, block_sizes, rule_count, is_logged=False):
         self.plan = plan
@@ -58,8 +61,9 @@ class Appliance:
         shutil.rmtree(plan.directory / "state", ignore_errors=True)
         config = plan.directory / "appliance.toml"
         config.write_text(self.configuration())
-        self.child = Child([plan.build / "control/main/sluiced", "--config", config],
+        self.child = Child([*self.prefix, plan.build / "control/main/sluiced", "--config", config],
                            plan.directory / "sluiced.log")
+        self.child.name = "sluiced"
         self.child.wait_for(lambda: "sluiced: ready" in self.child.said(), "'ready'", 60)
         self.rpc = Rpc(plan.directory / "control.sock")
         self.warm_up()
@@ -98,15 +102,15 @@ directory = "{plan.directory}/state"
             return []
         return ["-m", str(self.plan.ordinary_memory_mib(sum(self.block_sizes)))]
 
-    def apply(self, policy):
+    def apply(self, policy, existing="keep"):
         path = self.plan.directory / "policy.toml"
         path.write_text(policy)
-        self.apply_file(path)
+        self.apply_file(path, existing=existing)
 
-    def apply_file(self, path, limit_s=60):
+    def apply_file(self, path, limit_s=60, existing="keep"):
         command = [self.plan.build / "control/main/sluicectl", "-q", "-s",
                    self.plan.directory / "control.sock", "--timeout", str(limit_s), "policy",
-                   "apply", path]
+                   "apply", path, "--existing", existing]
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s,
                               check=False)
         if done.returncode != 0:
@@ -117,12 +121,12 @@ directory = "{plan.directory}/state"
         expected = 0
         for block, size in enumerate(self.block_sizes):
             expected += size
-            self.apply(established_flows.stage_policy(block + 1))
+            self.apply(policies.toml(established_flows.stage_rules(block + 1, self.family)))
             self.child.wait_for(lambda: self.live_flows() == expected,
                                 f"{expected} live flows", 30)
-        policy = established_flows.measured_policy(self.rule_count)
+        policy = policies.toml(established_flows.measured_rules(self.rule_count, self.family))
         if self.is_logged:
-            policy += established_flows.flow_log(self.plan.directory / "flow.log")
+            policy += policies.flow_log(self.plan.directory / "flow.log")
         self.apply(policy)
         time.sleep(0.2)
 

@@ -14,7 +14,7 @@ from end_to_end import scale_policy, throughput
 from end_to_end.appliance import Appliance
 from end_to_end.child import Failed
 from report import Row
-from traffic import established_flows
+from traffic import established_flows, policy
 
 FLOWS = 4_096
 LOAD_GOAL_S = 20.0
@@ -29,6 +29,7 @@ class Case:
     changes: int
     quick: bool = False
     flow_count: int = FLOWS
+    memory_needed: int = 0  # bytes free on the machine, or it is not measured
 
     @property
     def name(self):
@@ -36,7 +37,9 @@ class Case:
 
 
 def cases():
-    return [Case("10 k groups, 100 k interfaces, 1 M prefixes", scale_policy.Size(), 400)]
+    return [Case("10 k groups, 100 k interfaces, 1 M prefixes", scale_policy.Size(), 400),
+            Case("10 k groups, 1 M interfaces, 1 M prefixes",
+                 scale_policy.Size(interfaces=1_000_000), 40, memory_needed=12 << 30)]
 
 
 def obstacle(build):
@@ -50,28 +53,49 @@ def traffic_rows():
         "security_group": [{"id": "sg-perf", "name": "perf", "vpc": "vpc-scale", "egress": [],
                             "ingress": [{"protocol": "-1", "source": "20.0.0.0/8"}]}],
         "interface": [{"id": f"eni-perf{number}", "subnet": "subnet-perf",
-                       "addresses": [f"10.77.1.{10 + number}"], "security_groups": ["sg-perf"]}
-                      for number in range(established_flows.INTERFACES)]}
+                       "addresses": [f"10.77.1.{16 + number}"], "security_groups": ["sg-perf"]}
+                      for number in range(policy.INTERFACES)]}
+
+
+def memory_available():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    raise Failed("/proc/meminfo does not tell how much memory is free")
+
+
+def check_memory(case):
+    available = memory_available()
+    if available < case.memory_needed:
+        raise Failed(f"{case.memory_needed >> 20} MiB of free memory are needed, "
+                     f"{available >> 20} there are")
 
 
 class LoadedAppliance(Appliance):
     def __init__(self, plan, capture, block_sizes, size):
         super().__init__(plan, capture, block_sizes, 1)
+        self.interface_capacity = max(262_144, size.interfaces + 4_096)
         self.policy = plan.directory / "scale.json"
         with open(self.policy, "w", encoding="ascii") as file:
             scale_policy.write_json(file, size, traffic_rows())
 
     def configuration(self):
-        room = "[engine]\ninterface_capacity = 262144\n"
+        room = f"[engine]\ninterface_capacity = {self.interface_capacity}\n"
         return super().configuration().replace("[engine]\n", room, 1)
 
     def warm_up(self):
         self.load_s = self.apply_whole()
         self.child.wait_for(lambda: self.live_flows() == FLOWS, f"{FLOWS} live flows", 30)
 
+    def memory_peak_mb(self):
+        with open(f"/proc/{self.child.pid}/status", encoding="ascii") as file:
+            kibibytes = next(line for line in file if line.startswith("VmHWM:")).split()[1]
+        return int(kibibytes) * 1024 / 1e6
+
     def apply_whole(self):
         began = time.monotonic()
-        self.apply_file(self.policy, 300)
+        self.apply_file(self.policy, 1_200)
         return time.monotonic() - began
 
     def change(self, edits):
@@ -164,6 +188,7 @@ def amount_row(case, what, unit, value, goal):
 
 def measure(plan, case, _quick):
     try:
+        check_memory(case)
         capture = plan.directory / "flows.pcap"
         sizes = established_flows.write_capture(capture, FLOWS)
         appliance = LoadedAppliance(plan, capture, sizes, case.size)
@@ -182,6 +207,7 @@ def _rows(appliance, case):
     rows = [amount_row(case, "from JSON to enforced", "s", appliance.load_s, LOAD_GOAL_S)]
     snapshot = appliance.rpc.call("stats")["policy"]["snapshot_bytes"] / 1e6
     rows.append(amount_row(case, "snapshot", "MB", snapshot, SNAPSHOT_GOAL_MB))
+    rows[-1].note = f"the appliance's memory at its largest: {appliance.memory_peak_mb():.0f} MB"
     dropped = appliance.worker()["dropped"]
     measured = list(all_changes(appliance, case))
     if appliance.worker()["dropped"] != dropped:

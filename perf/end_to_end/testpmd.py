@@ -20,8 +20,13 @@ class Testpmd:
         self.buffer_count = buffer_count
         self.child = None
 
+    def story(self):
+        return (f"dpdk-testpmd --forward-mode=io --burst={self.plan.burst} --nb-cores=1, the same "
+                "devices, capture and memory")
+
     def start(self):
         plan = self.plan
+        plan.configurations[self.name] = self.story()
         memory = ["--in-memory"] if plan.huge_pages else [
             "--no-huge", "--no-shconf", "-m", str(plan.ordinary_memory_mib(self.buffer_count))]
         command = [

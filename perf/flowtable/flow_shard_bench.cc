@@ -1,232 +1,282 @@
-// FlowShard beside rte_hash: find a flow and touch its entry, and insert, both in bulks of 32.
-// Flows are inserted as a pipeline does it: all of the bulk are looked for first, by rte_hash in
-// bulk too, so that what is waited for is asked for side by side.
+// FlowShard beside rte_hash, in bulks of 32: packets of known flows (hit: found, and the entry
+// touched), of unknown ones (miss), flows that begin (insert) and end (erase), and a mixture
+// (churn); of both families, in both kinds of pages, all flows alike or with favourites.
 //
-// The peer is rte_hash with a 16-byte key and lock-free readers, looked up in bulk; what it names
-// is touched in an array of 64-byte entries, all prefetched before the first is touched. Ours
-// includes the keyed hash. Flows are visited in an order that jumps through all of them, computed
-// from a number, so that neither side reads a list of keys from memory.
+//      OPERATION / SIDE / FAMILY / PAGES / ORDER / FLOWS       hit/flow_shard/v4/huge/uniform/65536
+//
+// The peer is rte_hash with lock-free readers, looked up in bulk; what it names is touched in an
+// array of 64-byte entries, all prefetched before the first is touched. Ours includes the keyed
+// hash. Both are asked for flows as a pipeline does: all of the bulk are looked for first. Where
+// the peer would be faster without (rte_hash_alone), it has that way too, and the better counts.
+//
+// Tables are full and have been in use: flows were inserted in an order of their own, the oldest
+// leave first. "most": as many flows as half of the free memory holds on the peer's side.
 
 #include <benchmark/benchmark.h>
-#include <rte_hash.h>
 
-#include <array>
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 
-#include "base/cache_line.h"
-#include "base/check.h"
-#include "base/flow_hash_burst.h"
-#include "flowtable/flow_shard.h"
-#include "perf/lookup/dpdk_memory.h"
+#include "perf/flowtable/flow_numbers.h"
+#include "perf/flowtable/flow_upkeep_bench.h"
+#include "perf/flowtable/hash_side.h"
+#include "perf/flowtable/pages.h"
+#include "perf/flowtable/shard_side.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::uint32_t kBulk = 32;
-constexpr std::uint32_t kStride = 0x9e3779b1u;  // odd: visits every one of a power of two
+// A full table. Its flows are those numbered from `oldest` on.
+template <class Side>
+struct FullTable {
+  FullTable(std::uint32_t flow_count, Pages pages_wanted) : flows(flow_count) {
+    Side::prepare();
+    const PagesWhile pages(pages_wanted);
+    const TakenMemory before;
+    side = std::make_unique<Side>(flows);
+    visit_scattered(flows, [&](std::uint32_t number) { side->insert_number(number); });
+    const TakenMemory taken = TakenMemory().since(before);
+    huge_percent = 100.0 * static_cast<double>(taken.huge) / static_cast<double>(taken.all + 1);
+  }
 
-FlowTuple tuple_of(std::uint32_t number) {
-  const std::uint32_t mixed = number * 0x85ebca6bu;
-  FlowTuple tuple;
-  tuple.eni = EniIndex(number & 15);
-  tuple.proto = Proto::Udp;
-  tuple.local_port = 443;
-  tuple.remote_port = static_cast<std::uint16_t>(mixed >> 16);
-  tuple.local = IpAddr::v4(0x0a000000u | (number & 0xff));
-  tuple.remote = IpAddr::v4(0xc0000000u ^ number);
-  return tuple;
-}
-
-struct Bulk {
-  std::array<Ipv4FlowKey, kBulk> keys;
-  std::array<std::uint64_t, kBulk> first;
-  std::array<std::uint64_t, kBulk> second;
-  std::array<std::uint64_t, kBulk> hashes;
-  std::array<FlowName, kBulk> names;
-  std::array<FlowState*, kBulk> guesses;
+  const std::uint32_t flows;
+  std::unique_ptr<Side> side;
+  std::uint32_t oldest = 0;
+  double huge_percent = 0;
 };
 
-constexpr std::uint64_t end_of(std::uint32_t address, std::uint16_t port) {
-  return std::uint64_t{address} << 16 | port;
-}
+// Tables that the next repetition may want again: making one takes longer than the measurement.
+class Tables {
+ public:
+  static constexpr std::size_t kHeldMax = 3;             // ours, and the peer's two
+  static constexpr std::uint32_t kSharedMax = 1u << 23;  // a larger one lies there alone
 
-// What the pipeline does with a burst whose addresses and ports it has read.
-void name_bulk(const FlowShard& shard, Bulk& bulk, std::uint32_t& at, std::uint32_t flows) {
-  for (std::uint32_t i = 0; i < kBulk; ++i) {
-    at += kStride;
-    const Ipv4FlowKey key = Ipv4FlowKey::from(tuple_of(at & (flows - 1)));
-    const auto words = owner_words(end_of(key.local, key.local_port),
-                                   end_of(key.remote, key.remote_port), Proto::Udp);
-    bulk.keys[i] = key;
-    bulk.first[i] = words[0];
-    bulk.second[i] = words[1];
-  }
-  keyed_hash_burst(HashKey{}, bulk.first, bulk.second, bulk.hashes);
-  for (std::uint32_t i = 0; i < kBulk; ++i) {
-    shard.name(bulk.keys[i], bulk.hashes[i], bulk.names[i]);
-    shard.seek(bulk.names[i]);
-  }
-}
-
-FlowState* insert(FlowShard& shard, const FlowTuple& tuple, std::uint64_t hash) {
-  FlowState* state = shard.insert(tuple, hash, 0, 350'000, [](const FlowTuple&, FlowState&) {});
-  if (state != nullptr) state->phase = static_cast<std::uint8_t>(FlowPhase::Established);
-  return state;
-}
-
-void find_in_flow_shard(benchmark::State& state) {
-  const auto flows = static_cast<std::uint32_t>(state.range(0));
-  FlowShard shard({.capacity = flows, .key = {}, .touch_memory = true});
-  for (std::uint32_t i = 0; i < flows; ++i) {
-    insert(shard, tuple_of(i), owner_hash(HashKey{}, tuple_of(i)));
-  }
-  Bulk bulk;
-  std::uint32_t at = 0;
-  std::uint32_t missed = 0;
-  for (auto _ : state) {
-    name_bulk(shard, bulk, at, flows);
-    for (std::uint32_t i = 0; i < kBulk; ++i) bulk.guesses[i] = shard.guess(bulk.names[i]);
-    for (std::uint32_t i = 0; i < kBulk; ++i) {
-      FlowState* found = shard.find(bulk.names[i], bulk.guesses[i]);
-      if (found != nullptr) {
-        found->last_seen_ms = at;
-      } else {
-        ++missed;
-      }
+  template <class Side>
+  static FullTable<Side>& get(std::uint32_t flows, Pages pages) {
+    static Tables tables;
+    const std::string name = std::to_string(flows) + (pages == Pages::Huge ? "h" : "s") +
+                             std::to_string(reinterpret_cast<std::uintptr_t>(&kind<Side>));
+    std::shared_ptr<void>& place = tables.held_[name];
+    if (place == nullptr) {
+      const bool has_room = tables.held_.size() < kHeldMax && flows <= kSharedMax;
+      if (!has_room) tables.held_.clear();
+      auto fresh = std::make_shared<FullTable<Side>>(flows, pages);
+      tables.held_[name] = fresh;
+      return *fresh;
     }
+    return *static_cast<FullTable<Side>*>(place.get());
   }
-  state.counters["missed"] = missed;
+
+ private:
+  template <class Side>
+  static inline char kind = 0;
+
+  std::map<std::string, std::shared_ptr<void>> held_;
+};
+
+template <class Side>
+void finish(benchmark::State& state, const FullTable<Side>& table) {
+  state.counters["flows"] = table.flows;
+  state.counters["huge_percent"] = table.huge_percent;
+  state.counters["refused"] = static_cast<double>(table.side->refused());
   state.SetItemsProcessed(state.iterations() * std::int64_t{kBulk});
 }
 
-void insert_into_flow_shard(benchmark::State& state) {
-  const auto flows = static_cast<std::uint32_t>(state.range(0));
-  std::unique_ptr<FlowShard> shard;
-  std::uint32_t next = flows;
-  Bulk bulk;
+struct Setting {
+  std::uint32_t flows;
+  Pages pages;
+  Order order;
+};
+
+template <class Side>
+void hit(benchmark::State& state, const Setting& setting) {
+  auto& table = Tables::get<Side>(setting.flows, setting.pages);
+  Visits visits(setting.order, setting.flows);
+  std::uint64_t missed = 0;
+  Numbers numbers;
   for (auto _ : state) {
-    if (next == flows) {
+    for (std::uint32_t& number : numbers) number = table.oldest + visits.next();
+    missed += table.side->find(numbers, 1);
+  }
+  // Of what a full table refused, 1 of 10,000, even a favourite is no eighth of the packets.
+  const std::uint64_t asked = static_cast<std::uint64_t>(state.iterations()) * kBulk;
+  const std::uint64_t missed_most = table.side->refused() == 0 ? 0 : asked / 8;
+  if (missed > missed_most) state.SkipWithError("known flows were not found");
+  finish(state, table);
+}
+
+template <class Side>
+void miss(benchmark::State& state, const Setting& setting) {
+  auto& table = Tables::get<Side>(setting.flows, setting.pages);
+  Visits visits(setting.order, setting.flows);
+  std::int64_t missed = 0;
+  Numbers numbers;
+  for (auto _ : state) {
+    for (std::uint32_t& number : numbers) number = table.oldest + 0x80000000u + visits.next();
+    missed += table.side->find(numbers, 1);
+  }
+  if (missed != state.iterations() * kBulk) state.SkipWithError("unknown flows were found");
+  finish(state, table);
+}
+
+Numbers consecutive(std::uint32_t first) {
+  Numbers numbers;
+  for (std::uint32_t i = 0; i < kBulk; ++i) numbers[i] = first + i;
+  return numbers;
+}
+
+// The oldest flows end, as many new ones begin, stretch by stretch; one of both is measured.
+template <class Side, bool kErases>
+void replace(benchmark::State& state, const Setting& setting) {
+  auto& table = Tables::get<Side>(setting.flows, setting.pages);
+  const std::uint32_t stretch = std::min<std::uint32_t>(setting.flows / 8, 1u << 16);
+  std::uint32_t erased = 0;
+  std::uint32_t inserted = 0;
+  const auto erase_next = [&] {
+    table.side->erase(consecutive(table.oldest + erased));
+    erased += kBulk;
+  };
+  const auto insert_next = [&] {
+    table.side->insert(consecutive(table.oldest + table.flows + inserted));
+    inserted += kBulk;
+  };
+  const auto even_out = [&] {
+    while (inserted < erased) insert_next();
+    table.oldest += erased;
+    erased = inserted = 0;
+  };
+  for (auto _ : state) {
+    const bool is_over = kErases ? erased == stretch : inserted == erased;
+    if (is_over) {
       state.PauseTiming();
-      shard = std::make_unique<FlowShard>(
-          FlowShardConfig{.capacity = flows, .key = {}, .touch_memory = true});
+      even_out();
+      while (!kErases && erased < stretch) erase_next();
+      state.ResumeTiming();
+    }
+    if (kErases) {
+      erase_next();
+    } else {
+      insert_next();
+    }
+  }
+  even_out();
+  finish(state, table);
+}
+
+// Of 32 packets 24 belong to known flows, 4 begin one, 4 are the last of theirs.
+template <class Side>
+void churn(benchmark::State& state, const Setting& setting) {
+  constexpr std::uint32_t kKnown = 24;
+  constexpr std::uint32_t kNewEnd = 28;
+  auto& table = Tables::get<Side>(setting.flows, setting.pages);
+  // The last packets' flows are not asked for by others of their bulk.
+  Visits visits(setting.order, setting.flows - kBulk);
+  std::uint32_t wrong = 0;
+  Numbers numbers;
+  for (auto _ : state) {
+    for (std::uint32_t i = 0; i < kKnown; ++i) numbers[i] = table.oldest + kBulk + visits.next();
+    for (std::uint32_t i = kKnown; i < kNewEnd; ++i) {
+      numbers[i] = table.oldest + table.flows + (i - kKnown);
+    }
+    for (std::uint32_t i = kNewEnd; i < kBulk; ++i) numbers[i] = table.oldest + (i - kNewEnd);
+    wrong += table.side->find(numbers, 1) != kNewEnd - kKnown ? 1 : 0;
+    table.side->erase_found(kNewEnd, kBulk);
+    table.side->insert_missed(kKnown, kNewEnd);
+    table.oldest += kNewEnd - kKnown;
+  }
+  if (wrong > table.side->refused() * 64) state.SkipWithError("known flows were not found");
+  finish(state, table);
+}
+
+// A new table from empty to full, again and again.
+template <class Side>
+void fill(benchmark::State& state, const Setting& setting) {
+  const PagesWhile pages(setting.pages);
+  std::unique_ptr<Side> side;
+  std::uint32_t next = setting.flows;
+  for (auto _ : state) {
+    if (next == setting.flows) {
+      state.PauseTiming();
+      side.reset();
+      side = std::make_unique<Side>(setting.flows);
       next = 0;
       state.ResumeTiming();
     }
-    std::uint32_t at = next * kStride;
-    name_bulk(*shard, bulk, at, flows);
-    // The pipeline has looked for each flow before it makes one.
-    for (std::uint32_t i = 0; i < kBulk; ++i) bulk.guesses[i] = shard->guess(bulk.names[i]);
-    for (std::uint32_t i = 0; i < kBulk; ++i) {
-      FlowState* found = shard->find(bulk.names[i], bulk.guesses[i]);
-      if (found == nullptr) found = insert(*shard, bulk.keys[i].tuple(), bulk.hashes[i]);
-      benchmark::DoNotOptimize(found);
-    }
+    side->insert(consecutive(next));
     next += kBulk;
   }
   state.SetItemsProcessed(state.iterations() * std::int64_t{kBulk});
 }
 
-struct alignas(kCacheLine) PeerEntry {
-  Ipv4FlowKey key;
-  std::uint32_t last_seen_ms;
-};
+constexpr std::uint32_t kFilledMax = 1u << 20;  // more would take too long to fill time and again
 
-rte_hash* peer_table(std::uint32_t flows) {
-  start_dpdk_memory();
-  static int number = 0;
-  const std::string name = "peer" + std::to_string(number++);
-  rte_hash_parameters parameters{};
-  parameters.name = name.c_str();
-  parameters.entries = flows + flows / 4;
-  parameters.key_len = sizeof(Ipv4FlowKey);
-  parameters.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF;
-  rte_hash* table = rte_hash_create(&parameters);
-  CHECK(table != nullptr);
-  return table;
+// What a flow takes on the peer's side: slot, bucket, entry, and its place in the ring of free
+// ones.
+constexpr std::uint64_t kPeerBytes = 150;
+// What the tables of a benchmark and its peers' take together at most, for each flow.
+constexpr std::uint64_t kBytesOfAll = 600;
+
+using Operation = void (*)(benchmark::State&, const Setting&);
+
+void add(const std::string& name, Operation operation, const Setting& setting) {
+  // As things are before any table is made.
+  const bool has_room = setting.flows > Tables::kSharedMax ||
+                        (setting.flows != 0 && setting.flows * kBytesOfAll <= free_memory() / 2);
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    if (!has_room) return state.SkipWithError("too little memory is free");
+    operation(state, setting);
+  });
 }
 
-void find_in_rte_hash(benchmark::State& state) {
-  const auto flows = static_cast<std::uint32_t>(state.range(0));
-  rte_hash* table = peer_table(flows);
-  const ZeroedMemory memory(std::size_t{flows} * 2 * sizeof(PeerEntry), true);
-  auto* entries = memory.as<PeerEntry>();
-  for (std::uint32_t i = 0; i < flows; ++i) {
-    const Ipv4FlowKey key = Ipv4FlowKey::from(tuple_of(i));
-    CHECK(rte_hash_add_key(table, &key) >= 0);
-  }
-  std::array<Ipv4FlowKey, kBulk> keys;
-  std::array<const void*, kBulk> pointers;
-  std::array<std::int32_t, kBulk> positions;
-  for (std::uint32_t i = 0; i < kBulk; ++i) pointers[i] = &keys[i];
-  std::uint32_t at = 0;
-  std::uint32_t missed = 0;
-  for (auto _ : state) {
-    for (Ipv4FlowKey& key : keys) {
-      at += kStride;
-      key = Ipv4FlowKey::from(tuple_of(at & (flows - 1)));
-    }
-    rte_hash_lookup_bulk(table, pointers.data(), kBulk, positions.data());
-    for (const std::int32_t position : positions) {
-      if (position >= 0) prefetch_write(&entries[position]);
-    }
-    for (const std::int32_t position : positions) {
-      if (position >= 0) {
-        entries[position].last_seen_ms = at;
-      } else {
-        ++missed;
-      }
-    }
-  }
-  state.counters["missed"] = missed;
-  state.SetItemsProcessed(state.iterations() * std::int64_t{kBulk});
-  rte_hash_free(table);
+template <class Side, class Alone>
+void add_side(const std::string& side, const std::string& where, const Setting& setting) {
+  const std::string rest = "/" + side + where;
+  add("hit" + rest, hit<Side>, setting);
+  add("miss" + rest, miss<Side>, setting);
+  add("insert" + rest, replace<Side, false>, setting);
+  add("erase" + rest, replace<Side, true>, setting);
+  add("churn" + rest, churn<Side>, setting);
+  if (setting.flows <= kFilledMax) add("fill" + rest, fill<Side>, setting);
+  if (std::is_same_v<Side, Alone>) return;
+  add("insert/" + side + "_alone" + where, replace<Alone, false>, setting);
+  add("erase/" + side + "_alone" + where, replace<Alone, true>, setting);
+  if (setting.flows <= kFilledMax) add("fill/" + side + "_alone" + where, fill<Alone>, setting);
 }
 
-void insert_into_rte_hash(benchmark::State& state) {
-  const auto flows = static_cast<std::uint32_t>(state.range(0));
-  rte_hash* table = peer_table(flows);
-  std::uint32_t next = 0;
-  std::array<Ipv4FlowKey, kBulk> keys;
-  std::array<const void*, kBulk> pointers;
-  std::array<std::int32_t, kBulk> positions;
-  for (std::uint32_t i = 0; i < kBulk; ++i) pointers[i] = &keys[i];
-  for (auto _ : state) {
-    if (next == flows) {
-      state.PauseTiming();
-      rte_hash_reset(table);
-      next = 0;
-      state.ResumeTiming();
+template <class Key>
+void add_family(const std::string& family, const std::string& count, std::uint32_t flows) {
+  for (const Pages pages : {Pages::Huge, Pages::Small}) {
+    for (const Order order : {Order::Uniform, Order::Zipf}) {
+      const std::string where = "/" + family + (pages == Pages::Huge ? "/huge" : "/small") +
+                                (order == Order::Uniform ? "/uniform/" : "/zipf/") + count;
+      const Setting setting{flows, pages, order};
+      add_side<ShardSide<Key>, ShardSide<Key>>("flow_shard", where, setting);
+      add_side<HashSide<Key>, HashSideAlone<Key>>("rte_hash", where, setting);
     }
-    std::uint32_t at = next * kStride;
-    for (Ipv4FlowKey& key : keys) {
-      at += kStride;
-      key = Ipv4FlowKey::from(tuple_of(at & (flows - 1)));
-    }
-    rte_hash_lookup_bulk(table, pointers.data(), kBulk, positions.data());
-    for (std::uint32_t i = 0; i < kBulk; ++i) {
-      if (positions[i] < 0) benchmark::DoNotOptimize(rte_hash_add_key(table, &keys[i]));
-    }
-    next += kBulk;
   }
-  state.SetItemsProcessed(state.iterations() * std::int64_t{kBulk});
-  rte_hash_free(table);
 }
-
-// Named "tiny" what also runs as a test, so that it cannot rot.
-BENCHMARK(find_in_flow_shard)->Name("find_in_flow_shard/tiny")->Arg(1 << 12);
-BENCHMARK(find_in_rte_hash)->Name("find_in_rte_hash/tiny")->Arg(1 << 12);
-BENCHMARK(insert_into_flow_shard)->Name("insert_into_flow_shard/tiny")->Arg(1 << 12);
-BENCHMARK(insert_into_rte_hash)->Name("insert_into_rte_hash/tiny")->Arg(1 << 12);
-
-BENCHMARK(find_in_flow_shard)->Arg(1 << 16)->Arg(1 << 20)->Arg(1 << 23);
-BENCHMARK(find_in_rte_hash)->Arg(1 << 16)->Arg(1 << 20)->Arg(1 << 23);
-BENCHMARK(insert_into_flow_shard)->Arg(1 << 20);
-BENCHMARK(insert_into_rte_hash)->Arg(1 << 20);
 
 }  // namespace
 }  // namespace sluice
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  using namespace sluice;
+  // Named "tiny" what also runs as a test, so that it cannot rot.
+  add_family<Ipv4FlowKey>("v4", "tiny", 1u << 12);
+  add_family<Ipv6FlowKey>("v6", "tiny", 1u << 12);
+  for (const std::uint32_t flows : {1u << 16, 1u << 20, 1u << 23}) {
+    add_family<Ipv4FlowKey>("v4", std::to_string(flows), flows);
+    add_family<Ipv6FlowKey>("v6", std::to_string(flows), flows);
+  }
+  add_family<Ipv4FlowKey>("v4", "most", most_flows(kPeerBytes));
+  add_upkeep_benches();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

@@ -52,6 +52,16 @@ TEST(Arguments, turns_flags_into_parameters_of_the_request) {
   EXPECT_EQ(invocation.params["fail_on_deny"], true);
 }
 
+TEST(Arguments, leave_out_the_word_in_brackets_only) {
+  const Invocation version = parsed({"prefix-list", "show", "pl-a", "3"});
+  EXPECT_EQ(version.params["list"], "pl-a");
+  EXPECT_EQ(version.params["version"], 3);
+  EXPECT_FALSE(parsed({"prefix-list", "show", "pl-a"}).params.contains("version"));
+  EXPECT_NE(refusal({"prefix-list", "show"}).find("needs LIST [VERSION]"), std::string::npos);
+  EXPECT_NE(refusal({"prefix-list", "restore", "pl-a"}), "taken");
+  EXPECT_EQ(parsed({"policy", "show"}).command->method, "policy.show");
+}
+
 TEST(Arguments, takes_a_file_where_the_command_needs_one) {
   EXPECT_EQ(parsed({"policy", "check", "a.toml"}).operand, "a.toml");
   EXPECT_EQ(parsed({"policy", "check", "-"}).operand, "-");

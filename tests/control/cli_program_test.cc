@@ -415,6 +415,105 @@ TEST_F(Program, lists_all_pages_of_a_long_list) {
   EXPECT_EQ(lines_of(ask({"flow", "list"}).out).size(), 2'501u);
 }
 
+// A connection of which three things were found out.
+constexpr const char* kJa4 = "t13d1516h2_8daaf6152771_e5627efa2ab1";
+
+FlowView flow_with_facts(Registry& registry) {
+  FlowView flow;
+  flow.app = static_cast<std::uint8_t>(App::Tls);
+  flow.facts.set_name("shop.example");
+  flow.facts.set_ja4(kJa4);
+  flow.facts.set_signature(static_cast<std::uint16_t>(registry.signatures.intern("evil").value()));
+  return flow;
+}
+
+WatchEvent end_of(const FlowView& flow) {
+  WatchEvent end;
+  end.kind = WatchEvent::Kind::FlowEnd;
+  end.has_tuple = true;
+  end.app = flow.app;
+  end.facts = flow.facts;
+  return end;
+}
+
+TEST_F(Program, shows_what_a_flow_turned_out_to_be) {
+  const FlowView flow = flow_with_facts(registry);
+  FlowView other = flow;
+  other.facts = {};
+  FlowView unnamed = other;
+  unnamed.facts.set_signature(FlowFacts::kUnnamedSignature);
+  engine.shown_flows = {flow, other, unnamed};
+  engine.events = {end_of(flow)};
+  start_server();
+  const std::vector<std::string> rows = lines_of(ask({"-j", "flow", "list"}).out);
+  ASSERT_EQ(rows.size(), 3u);
+  const auto first = nlohmann::json::parse(rows[0]);
+  EXPECT_EQ(first["domain"], "shop.example");
+  EXPECT_EQ(first["ja4"], kJa4);
+  EXPECT_EQ(first["signature"], "evil");
+  for (const char* key : {"domain", "ja4", "signature"}) {
+    EXPECT_FALSE(nlohmann::json::parse(rows[1]).contains(key)) << key;
+  }
+  EXPECT_EQ(nlohmann::json::parse(rows[2])["signature"], "-")
+      << "another one's name would be worse";
+  EXPECT_NE(ask({"flow", "list"}).out.find("tls shop.example !evil"), std::string::npos);
+  const Outcome watched = ask({"-j", "flow", "watch", "--limit", "1"});
+  EXPECT_EQ(nlohmann::json::parse(watched.out)["ja4"], kJa4) << watched.out;
+}
+
+TEST_F(Program, tells_a_watcher_in_words_what_a_flow_turned_out_to_be) {
+  engine.events = {end_of(flow_with_facts(registry))};
+  start_server();
+  EXPECT_NE(ask({"flow", "watch", "--limit", "1"}).out.find("tls shop.example !evil"),
+            std::string::npos);
+}
+
+TEST_F(Program, counts_the_hits_of_each_signature) {
+  engine.shown_counters.workers.resize(1);
+  engine.shown_counters.workers[0].layer7_looks = 9;
+  engine.shown_counters.workers[0].apps[static_cast<std::size_t>(App::Ssh)] = 4;
+  engine.shown_signature_hits.assign(FlowFacts::kNoSignature, 0);
+  registry.signatures.intern("quiet");
+  engine.shown_signature_hits[registry.signatures.intern("evil").value()] = 3;
+  engine.shown_signature_hits[FlowFacts::kUnnamedSignature] = 2;
+  start_server();
+  const auto stats = nlohmann::json::parse(ask({"-j", "stats"}).out);
+  EXPECT_EQ(stats["applications"]["signatures"], nlohmann::json({{"evil", 3}, {"-", 2}}));
+  const std::string text = ask({"stats"}).out;
+  EXPECT_NE(text.find("\nsignatures evil 3  - 2\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\napps       ssh 4\n"), std::string::npos) << text;
+}
+
+TEST_F(Program, counts_ranks_and_flushes_flows) {
+  engine.shown_flows.resize(2'500);
+  for (std::size_t i = 0; i < engine.shown_flows.size(); ++i) {
+    FlowView& view = engine.shown_flows[i];
+    view.phase = i < 2'000 ? FlowPhase::Established : FlowPhase::SynSent;
+    view.tuple.remote = IpAddr::v4(0xc6336400 + (i < 600 ? 1 : 2));
+  }
+  ASSERT_FALSE(apply(kWebPolicy).error);
+  start_server();
+  const Outcome counts = ask({"-j", "flow", "count"});
+  EXPECT_EQ(counts.status, 0);
+  EXPECT_EQ(nlohmann::json::parse(counts.out),
+            nlohmann::json({{"flows", 2'500},
+                            {"states", {{"established", 2'000}, {"syn-sent", 500}}},
+                            {"protocols", {{"tcp", 2'500}}}}));
+  EXPECT_NE(ask({"flow", "count"}).out.find("syn-sent"), std::string::npos);
+  const Outcome top = ask({"flow", "top", "--limit", "1"});
+  EXPECT_EQ(top.status, 0) << top.err;
+  EXPECT_EQ(lines_of(top.out).size(), 2u) << top.out;
+  EXPECT_NE(top.out.find("198.51.100.2"), std::string::npos) << top.out;
+  EXPECT_NE(top.out.find("1900"), std::string::npos) << top.out;
+  const Outcome flushed = ask({"flow", "flush", "--state", "syn-sent"});
+  EXPECT_EQ(flushed.status, 0) << flushed.err;
+  EXPECT_EQ(flushed.out, "500 flows flushed\n");
+  EXPECT_EQ(engine.flushed_ports.size(), 500u);
+  EXPECT_EQ(nlohmann::json::parse(ask({"-j", "flow", "flush"}).out)["flushed"], 2'500);
+  EXPECT_EQ(ask({"flow", "flush", "--interface", "eni-none"}).status, 1);
+  EXPECT_EQ(ask({"flow", "flush", "--idle-min", "long"}).status, 2);
+}
+
 TEST_F(Program, watches_until_the_limit) {
   for (int i = 0; i < 5; ++i) {
     WatchEvent event;
@@ -422,6 +521,7 @@ TEST_F(Program, watches_until_the_limit) {
     event.length = 60;
     engine.events.push_back(event);
   }
+  engine.shown_times.resize(1);
   start_server();
   const Outcome outcome = ask({"-j", "drop", "watch", "--limit", "3"});
   EXPECT_EQ(outcome.status, 0);
@@ -430,6 +530,11 @@ TEST_F(Program, watches_until_the_limit) {
   EXPECT_EQ(nlohmann::json::parse(lines[0])["reason"], "not-ip");
   EXPECT_EQ(lines_of(ask({"-j", "stats", "--watch", "--limit", "1"}).out).size(), 1u);
   EXPECT_EQ(ask({"stats", "--limit", "1"}).status, 2);
+  EXPECT_EQ(ask({"stats", "--interval", "1"}).status, 2);
+  const Outcome stages = ask({"stats", "--stages"});
+  EXPECT_EQ(stages.status, 0);
+  EXPECT_NE(stages.out.find("find-flow"), std::string::npos) << stages.out;
+  EXPECT_EQ(lines_of(ask({"-j", "stats", "--stages"}).out).size(), 1u);
 }
 
 TEST_F(Program, runs_the_lines_of_a_file_and_stops_at_the_first_that_fails) {

@@ -86,6 +86,20 @@ addresses = ["10.0.1.20"]
 security_groups = ["sg-admin"]
 )";
 
+// Flows of two interfaces, each of a client of its own that has been silent for `number` seconds;
+// every third is established.
+inline FlowView numbered_flow(std::uint32_t number) {
+  FlowView view;
+  view.tuple.eni = EniIndex(number % 2);
+  view.tuple.local = IpAddr::v4(0x0a00010a);
+  view.tuple.remote = IpAddr::v4(0xc6336400 + number);
+  view.tuple.local_port = 443;
+  view.tuple.remote_port = static_cast<std::uint16_t>(1'024 + number);
+  view.phase = number % 3 == 0 ? FlowPhase::Established : FlowPhase::SynSent;
+  view.idle_ms = 1'000 * number;
+  return view;
+}
+
 // A folder that goes with the test.
 class TempFolder {
  public:

@@ -62,6 +62,12 @@ TEST_F(Explain, names_the_rule_that_accepts) {
   EXPECT_EQ(answer["acl"].dump(), R"({"id":"acl-front","rule":100,"action":"allow"})");
 }
 
+// A rule that demands nothing admits whatever it is; groups are not asked of a live flow.
+TEST_F(Explain, asks_what_it_is_only_where_that_decides) {
+  EXPECT_EQ(ask({{"app", "ssh"}}), ask());
+  EXPECT_EQ(ask({{"app", "ssh"}, {"state", "established"}}), ask({{"state", "established"}}));
+}
+
 TEST_F(Explain, has_exactly_the_documented_keys_in_their_order) {
   std::vector<std::string> keys;
   const nlohmann::ordered_json answer = ask();

@@ -47,7 +47,14 @@ class RingEngine final : public Engine {
   }
   std::vector<NicStatus> nics() const override { return {}; }
   InterfaceCounters interface_counters(EniIndex) const override { return {}; }
-  Result<FlowPage> flows(std::uint64_t, std::size_t) override { return FlowPage{}; }
+  std::vector<std::uint64_t> signature_hits() const override { return {}; }
+  Result<FlowPage> flows(std::uint64_t, std::size_t, const FlowFilter&) override {
+    return FlowPage{};
+  }
+  Result<FlowCounts> count_flows(std::uint64_t, const FlowFilter&) override { return FlowCounts{}; }
+  Result<FlushedFlows> flush_flows(std::uint64_t, const FlowFilter&) override {
+    return FlushedFlows{};
+  }
   Result<std::vector<LogLaw>> log_law() override {
     const std::lock_guard lock(mutex_);
     std::vector<LogLaw> rows;
@@ -65,7 +72,9 @@ class RingEngine final : public Engine {
     ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(count));
     return count;
   }
-  void watch(bool, bool) override {}
+  void watch(Watching) override {}
+  std::vector<StageTimes> stage_times() const override { return {}; }
+  std::uint64_t cycles_per_second() const override { return 1; }
   std::size_t drain_watch(std::span<WatchEvent>) override { return 0; }
   std::string description() const override { return "a ring"; }
   void stop() override {}

@@ -2,19 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <ostream>
-
 #include "control/policy/table_reader.h"
 #include "tests/control/policy_sample.h"
 
 namespace sluice {
 namespace {
 
-struct Row {
-  const char* name;
-  std::string snippet;
-  std::vector<std::string> found;
-};
+using Row = FoundRow;
 
 // A group whose only rule begins at 4:10.
 std::string ingress(const std::string& rule) {
@@ -45,9 +39,6 @@ std::string repeated(std::string_view text, int count) {
   return all;
 }
 
-// What a failing row is called.
-void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
-
 class PolicyBadInput : public testing::TestWithParam<Row> {};
 
 TEST_P(PolicyBadInput, is_found_with_its_place) {
@@ -71,6 +62,7 @@ const Row kTopLevel[] = {
     {"tracking_syn_zero", "[tracking]\nsyn=0\n", {"2:5 error out-of-range"}},
     {"tracking_time_wait_low", "[tracking]\ntime_wait=9\n", {"2:11 error out-of-range"}},
     {"tracking_time_wait_high", "[tracking]\ntime_wait=61\n", {"2:11 error out-of-range"}},
+    {"tracking_allowance_zero", "[tracking]\nallowance=0\n", {"2:11 error out-of-range"}},
     {"tracking_is_no_table", "tracking = 3\n", {"1:12 error wrong-type"}},
     {"exempt_profile", "[exempt]\nprofile='gcp'\n", {"2:9 error bad-value"}},
     {"exempt_unknown", "[exempt]\nprofiles='aws'\n", {"2:1 error unknown-key"}},
@@ -221,6 +213,13 @@ const Row kInterfaces[] = {
     {"udp_stream_high",
      interface("addresses=['10.0.1.9']\ntracking={udp_stream=181}"),
      {"5:22 error out-of-range"}},
+    // CT-28: at least one flow.
+    {"allowance_zero",
+     interface("addresses=['10.0.1.9']\ntracking={allowance=0}"),
+     {"5:21 error out-of-range"}},
+    {"allowance_high",
+     interface("addresses=['10.0.1.9']\ntracking={allowance=1073741825}"),
+     {"5:21 error out-of-range"}},
     // CT-17: whole seconds of the three timers.
     {"timer_fraction",
      interface("addresses=['10.0.1.9']\ntracking={udp=30.5}"),

@@ -91,7 +91,7 @@ TEST_F(CompiledShop, has_its_interfaces) {
   EXPECT_EQ(web.mac.to_string(), "02:00:00:00:01:10");
   EXPECT_EQ(web.addresses.size(), 2u);
   EXPECT_EQ(web.groups.size(), 2u);
-  EXPECT_EQ(web.timeouts.udp_s, 35u);
+  EXPECT_EQ(web.tracking.udp_s, 35u);
   EXPECT_EQ(web.vpc, input_.vpcs[0].index);
   EXPECT_EQ(web.subnet, input_.subnets[0].index);
   EXPECT_EQ(web.rejudge_before, Generation(0));

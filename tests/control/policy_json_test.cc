@@ -33,6 +33,20 @@ TEST(PolicyJson, has_a_golden_form) {
       R"("udp_stream":180}}]})");
 }
 
+TEST(PolicyJson, keeps_the_allowances_that_are_set) {
+  const std::string document =
+      "{\"tracking\":{\"allowance\":7},\"vpc\":[{\"id\":\"vpc-a\",\"cidrs\":[\"10.0.0.0/8\"]}],"
+      "\"subnet\":[{\"id\":\"s\",\"vpc\":\"vpc-a\",\"cidrs\":[\"10.1.0.0/16\"]}],"
+      "\"interface\":[{\"id\":\"eni-a\",\"subnet\":\"s\",\"addresses\":[\"10.1.0.5\"],"
+      "\"tracking\":{\"allowance\":9}}]}";
+  const LoadedPolicy first = load_policy_json(document, "p");
+  ASSERT_TRUE(first.policy) << messages_of(first);
+  const LoadedPolicy again = load_policy_json(policy_to_json_text(*first.policy), "p");
+  ASSERT_TRUE(again.policy) << messages_of(again);
+  EXPECT_EQ(again.policy->tracking.allowance, 7u);
+  EXPECT_EQ(again.policy->interfaces[0].tracking.allowance, 9u);
+}
+
 TEST(PolicyJson, of_the_whole_example_loads_as_the_same_policy) {
   const LoadedPolicy from_toml = load_policy_text(kShopPolicy, "shop.toml");
   ASSERT_TRUE(from_toml.policy) << messages_of(from_toml);

@@ -268,6 +268,22 @@ TEST(PolicyLoad, takes_the_bounds_of_every_timer) {  // CT-11, CT-12, CT-13
   }
 }
 
+TEST(PolicyLoad, takes_the_bounds_of_every_allowance) {  // CT-28
+  for (const std::uint32_t flows : {1u, 1u << 30}) {
+    const std::string text = std::to_string(flows);
+    const LoadedPolicy loaded = load_policy_text(
+        "[tracking]\nallowance=" + text +
+            "\n[[vpc]]\nid='vpc-x'\ncidrs=['10.0.0.0/8']\n[[subnet]]\nid='subnet-x'\nvpc='vpc-x'\n"
+            "cidrs=['10.0.1.0/24']\n[[interface]]\nid='eni-x'\nsubnet='subnet-x'\n"
+            "addresses=['10.0.1.99']\ntracking={allowance=" +
+            text + "}\n",
+        "p.toml");
+    ASSERT_TRUE(loaded.policy) << messages_of(loaded);
+    EXPECT_EQ(loaded.policy->tracking.allowance, flows);
+    EXPECT_EQ(loaded.policy->interfaces[0].tracking.allowance, flows);
+  }
+}
+
 TEST(PolicyLoad, reads_json_by_its_first_brace) {
   const LoadedPolicy loaded =
       load_policy_text("\n  {\"vpc\":[{\"id\":\"vpc-a\",\"cidrs\":[\"10.0.0.0/8\"]}]}", "p.json");

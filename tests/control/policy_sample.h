@@ -3,6 +3,7 @@
 // Policies for tests: the whole example of the specification of the file, and short ones to which
 // single mistakes are added.
 
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -174,5 +175,14 @@ inline std::string messages_of(const LoadedPolicy& loaded) {
   for (const Finding& finding : loaded.findings) text += to_string(finding) + "\n";
   return text;
 }
+
+// A snippet in front of the base policy, and exactly what is found: "line:column severity code".
+struct FoundRow {
+  const char* name;
+  std::string snippet;
+  std::vector<std::string> found;
+};
+// What a failing row is called.
+inline void PrintTo(const FoundRow& row, std::ostream* out) { *out << row.name; }
 
 }  // namespace sluice

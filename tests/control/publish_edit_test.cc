@@ -192,6 +192,46 @@ TEST_F(Editing, needs_a_policy_and_the_generation_that_was_meant) {
   EXPECT_EQ(empty.edit(request).error->code, "no-policy");
 }
 
+// An interface that names no group has the default one; without that it has none, now and later.
+TEST_F(Editing, leaves_an_interface_without_groups_rather_than_with_the_default_one) {  // SG-33
+  ASSERT_FALSE(apply(std::string(kWebPolicy) +
+                     "\n[[interface]]\nid = 'eni-plain'\nsubnet = 'subnet-front'\n"
+                     "addresses = ['10.0.1.30']\n")
+                   .error);
+  const auto groups = [this] {
+    const Eni& eni = publisher->active()->policy.interfaces.back();
+    return eni.id == "eni-plain" ? eni.security_groups.size() : ~std::size_t{0};
+  };
+  EXPECT_EQ(groups(), 1u);
+  const ApplyOutcome outcome =
+      edit(R"({"do":"interface.detach","interface":"eni-plain","group":"sg-default-a"})");
+  ASSERT_FALSE(outcome.error) << outcome.error->sentence;
+  EXPECT_EQ(groups(), 0u);
+  EXPECT_FALSE(publisher->active()->policy.interfaces.back().groups_left_out);
+  restart_publisher();
+  ASSERT_FALSE(publisher->restore().error);
+  EXPECT_EQ(groups(), 0u) << "after a restart too";
+}
+
+TEST_F(Editing, ends_with_the_last_generation_instead_of_beginning_again) {
+  const StateDirectory state(folder.file("state"));
+  KeptPolicy kept;
+  kept.generation = Generation(0xffff'fffeu);
+  kept.file = "policy.toml";
+  kept.document = std::string(kWebPolicy);
+  ASSERT_TRUE(state.prepare(kept));
+  ASSERT_TRUE(state.commit());
+  restart_publisher();
+  ASSERT_FALSE(publisher->restore().error);
+  for (const ApplyOutcome& refused : {apply(kWebPolicy), edit(kAddHttp)}) {
+    ASSERT_TRUE(refused.error);
+    EXPECT_EQ(refused.error->kind, ErrorKind::LimitExceeded);
+    EXPECT_EQ(refused.error->code, "limit-generations");
+    EXPECT_NE(refused.error->sentence.find("4294967294"), std::string::npos);
+  }
+  EXPECT_EQ(publisher->generation(), kept.generation);
+}
+
 TEST_F(Editing, judges_live_connections_by_the_mode_asked_for) {
   const EniIndex web = *registry.interfaces.find("eni-web");
   const EniIndex admin = *registry.interfaces.find("eni-admin");

@@ -29,16 +29,6 @@ class Sockets : public ControlRoom {
     pollfd one{client.fd(), POLLIN, 0};
     return ::poll(&one, 1, 0) == 1;
   }
-  static FlowView flow(std::uint32_t number) {
-    FlowView view;
-    view.tuple.eni = EniIndex(number % 2);
-    view.tuple.local = IpAddr::v4(0x0a00010a);
-    view.tuple.remote = IpAddr::v4(0xc6336400 + number);
-    view.tuple.local_port = 443;
-    view.tuple.remote_port = static_cast<std::uint16_t>(1'024 + number);
-    view.phase = number % 3 == 0 ? FlowPhase::Established : FlowPhase::SynSent;
-    return view;
-  }
 };
 
 TEST_F(Sockets, says_hello_with_product_version_protocol_and_generation) {
@@ -194,7 +184,7 @@ TEST_F(Sockets, cuts_a_monitor_that_never_asks_anything_and_nobody_else) {
 }
 
 TEST_F(Sockets, cuts_a_client_that_does_not_read_and_serves_the_others) {
-  for (std::uint32_t i = 0; i < 2'000; ++i) engine.shown_flows.push_back(flow(i));
+  for (std::uint32_t i = 0; i < 2'000; ++i) engine.shown_flows.push_back(numbered_flow(i));
   ConnectionLimits limits;
   limits.output_calm = 10'000;
   limits.stall_max_ms = 200;
@@ -394,50 +384,43 @@ TEST_F(Sockets, shows_the_policy_as_it_was_written) {
   EXPECT_TRUE(text.starts_with("# mine\n"));
 }
 
-TEST_F(Sockets, lists_all_flows_page_by_page_each_once) {
-  for (std::uint32_t i = 0; i < 2'500; ++i) engine.shown_flows.push_back(flow(i));
-  start_server();
-  RawClient client(socket());
-  std::vector<int> ports;
-  nlohmann::json params = {{"limit", 700}};
-  for (;;) {
-    const nlohmann::json result = client.call("flow.list", params)["result"];
-    for (const auto& row : result["flows"]) ports.push_back(row["remote_port"]);
-    if (result["next_cursor"].is_null()) break;
-    params["cursor"] = result["next_cursor"];
+#if SLUICE_HAS_HYPERSCAN
+// Signatures that take a good second to compile.
+std::string policy_with_slow_signatures() {
+  std::string text(kWebPolicy);
+  for (int i = 0; i < 5; ++i) {
+    const std::string number = std::to_string(i);
+    text += "[[signature]]\nid='s" + number + "'\npattern='x" + number +
+            "(a[bc]){500}'\naction='alert'\n";
   }
-  ASSERT_EQ(ports.size(), 2'500u);
-  for (std::size_t i = 0; i < ports.size(); ++i) ASSERT_EQ(ports[i], 1'024 + static_cast<int>(i));
+  return text;
 }
 
-TEST_F(Sockets, filters_flows_by_every_filter) {
-  ASSERT_FALSE(apply(kWebPolicy).error);
-  for (std::uint32_t i = 0; i < 60; ++i) engine.shown_flows.push_back(flow(i));
+TEST_F(Sockets, answers_others_while_signatures_are_compiled) {
   start_server();
-  RawClient client(socket());
-  const auto count = [&](const nlohmann::json& params) {
-    return client.call("flow.list", params)["result"]["flows"].size();
-  };
-  EXPECT_EQ(count(nlohmann::json::object()), 60u);
-  EXPECT_EQ(count({{"interface", "eni-admin"}}), 30u);
-  EXPECT_EQ(count({{"state", "established"}}), 20u);
-  EXPECT_EQ(count({{"address", "198.51.100.0/28"}}), 16u);
-  EXPECT_EQ(count({{"address", "198.51.100.5"}}), 1u);
-  EXPECT_EQ(count({{"port", 1'030}}), 1u);
-  EXPECT_EQ(count({{"port", 443}}), 60u);
-  EXPECT_EQ(count({{"protocol", "udp"}}), 0u);
-  EXPECT_EQ(count({{"direction", "egress"}}), 0u);
-  EXPECT_EQ(count({{"limit", 7}}), 7u);
-  EXPECT_EQ(count({{"interface", "eni-admin"}, {"limit", 7}}), 7u);
-  const auto error = [&](const nlohmann::json& params) {
-    return client.call("flow.list", params)["error"]["data"]["code"];
-  };
-  EXPECT_EQ(error({{"interface", "eni-none"}}), "unknown-interface");
-  EXPECT_EQ(error({{"address", "10.0.0"}}), "bad-address");
-  EXPECT_EQ(error({{"state", "happy"}}), "bad-state");
-  EXPECT_EQ(error({{"port", 70'000}}), "bad-port");
-  EXPECT_EQ(error({{"cursor", "x"}}), "bad-cursor");
+  RawClient slow(socket());
+  RawClient other(socket());
+  const nlohmann::json request = {
+      {"jsonrpc", "2.0"},
+      {"id", 7},
+      {"method", "policy.apply"},
+      {"params", {{"document", policy_with_slow_signatures()}, {"file", "policy.toml"}}}};
+  ASSERT_TRUE(
+      slow.send(request.dump() + "\n" + R"({"jsonrpc":"2.0","id":8,"method":"hello"})" + "\n"));
+  slow.end_input();
+  EXPECT_EQ(other.call("hello")["result"]["generation"], 0);
+  pollfd one{slow.fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&one, 1, 0), 0) << "there is no answer yet";
+  EXPECT_EQ(other.call("hello")["result"]["generation"], 0);
+  const nlohmann::json applied = slow.answer();
+  EXPECT_EQ(applied["id"], 7) << applied;
+  EXPECT_EQ(applied["result"]["generation"], 1) << applied;
+  const nlohmann::json behind = slow.answer();
+  EXPECT_EQ(behind["id"], 8) << "its own requests keep their order";
+  EXPECT_EQ(behind["result"]["generation"], 1);
+  EXPECT_EQ(other.call("hello")["result"]["generation"], 1);
 }
+#endif
 
 TEST_F(Sockets, streams_drops_that_match_and_ends_with_a_line) {
   ASSERT_FALSE(apply(kWebPolicy).error);
@@ -450,7 +433,7 @@ TEST_F(Sockets, streams_drops_that_match_and_ends_with_a_line) {
     event.nic = NicIndex(0);
     event.reason = i % 2 == 0 ? DropReason::NoRule : DropReason::NotIp;
     event.has_tuple = i % 2 == 0;
-    event.tuple = flow(0).tuple;
+    event.tuple = numbered_flow(0).tuple;
     event.length = static_cast<std::uint32_t>(60 + i);
     engine.events.push_back(event);
   }
@@ -522,6 +505,30 @@ TEST_F(Sockets, repeats_stats_at_the_interval) {
   EXPECT_EQ(client.call("stats.watch", {{"interval", 0}})["error"]["data"]["code"], "bad-interval");
 }
 
+TEST_F(Sockets, measures_stages_only_while_somebody_asks_and_tells_of_that_time) {
+  start_server();
+  StageTimes before;
+  before.packets = 1'000'000;
+  before.cycles[static_cast<std::size_t>(StageName::Parse)] = 77'000'000;
+  engine.shown_times = {before};
+  RawClient client(socket());
+  EXPECT_FALSE(engine.watches_stages);
+  ASSERT_TRUE(client.call("stats.stages", {{"interval", 1}, {"limit", 1}}).contains("result"));
+  EXPECT_TRUE(engine.watches_stages);
+  // What the worker had counted before is not told.
+  const nlohmann::json event = client.answer()["params"];
+  EXPECT_EQ(event["cycles_per_second"], 2'000'000'000);
+  EXPECT_EQ(event["workers"][0]["packets"], 0);
+  const auto& parse = event["workers"][0]["stages"][static_cast<std::size_t>(StageName::Parse)];
+  EXPECT_EQ(parse["stage"], "parse");
+  EXPECT_EQ(parse["cycles"], 0);
+  EXPECT_TRUE(event["workers"][0]["cycles_per_packet"].is_null());
+  EXPECT_TRUE(event["workers"][0]["burst_ns"].is_null());
+  EXPECT_EQ(client.answer()["params"]["end"], true);
+  ASSERT_TRUE(client.call("hello").contains("result"));
+  EXPECT_FALSE(engine.watches_stages);
+}
+
 TEST_F(Sockets, sums_up_what_the_workers_count) {  // CT-28
   ASSERT_FALSE(apply(kWebPolicy).error);
   NicStatus nic;
@@ -549,11 +556,47 @@ TEST_F(Sockets, sums_up_what_the_workers_count) {  // CT-28
   EXPECT_EQ(stats["totals"]["unaccounted"], 1);  // 100 + 5 - 90 - 8 - 4 - 2
   EXPECT_EQ(stats["flows"]["live"], 11);
   EXPECT_EQ(stats["flows"]["available"], 989);
+  EXPECT_EQ(stats["flows"]["conntrack_allowance_available"], 1'000);
   EXPECT_EQ(stats["ports"][0]["port"], "web-1");
   EXPECT_EQ(stats["ports"][0]["drops"], nlohmann::json({{"no-rule", 8}}));
   EXPECT_EQ(stats["interfaces"][0]["drops"], nlohmann::json({{"no-rule", 7}}));
   EXPECT_GT(stats["policy"]["snapshot_bytes"], 0);
   EXPECT_EQ(stats["policy"]["interfaces"], 2);
+}
+
+TEST_F(Sockets, tells_the_allowance_of_each_interface_as_aws_names_it) {  // CT-28
+  std::string policy(kWebPolicy);
+  const std::string groups = "security_groups = [\"sg-web\"]\n";
+  policy.insert(policy.find(groups), "tracking = { allowance = 100 }\n");
+  ASSERT_FALSE(apply(policy).error);
+  WorkerCounters worker;
+  worker.flow_capacity = 1'000;
+  worker.tracked = 950;
+  worker.flows = 990;
+  worker.flows_refused = 33;
+  worker.half_open = 5;
+  worker.unanswered = 6;
+  engine.shown_counters.workers.push_back(worker);
+  engine.exceeded_of_each_kind = 11;
+  start_server();
+  RawClient client(socket());
+  const nlohmann::json stats = client.call("stats")["result"];
+  EXPECT_EQ(stats["flows"]["conntrack_allowance_exceeded"], 33);
+  EXPECT_EQ(stats["flows"]["conntrack_allowance_available"], 50);
+  EXPECT_EQ(stats["flows"]["half_open"], 5);
+  EXPECT_EQ(stats["flows"]["unanswered"], 6);
+  const nlohmann::json listed = client.call("interface.list")["result"]["interfaces"];
+  for (const nlohmann::json& rows : {stats["interfaces"], listed}) {
+    ASSERT_EQ(rows.size(), 2u);
+    EXPECT_EQ(rows[0]["interface"], "eni-web");
+    EXPECT_EQ(rows[0]["allowance"], 100);
+    EXPECT_EQ(rows[0]["tracked"], 40);
+    EXPECT_EQ(rows[0]["half_open"], 3);
+    EXPECT_EQ(rows[0]["unanswered"], 2);
+    EXPECT_EQ(rows[0]["conntrack_allowance_exceeded"], 33);
+    EXPECT_EQ(rows[0]["conntrack_allowance_available"], 50) << "the table has no more";
+    EXPECT_TRUE(rows[1]["allowance"].is_null());
+  }
 }
 
 TEST_F(Sockets, lists_interfaces_groups_ports_and_workers) {

@@ -222,14 +222,20 @@ TEST(Engine, workers_answer_requests_between_bursts) {
     auto engine = start_engine(config_of({"net_null0,no-rx=0", "net_null1,no-rx=0"}, 2));
     ASSERT_TRUE(engine.has_value()) << engine.error().sentence;
     for (int i = 0; i < 100; ++i) {
-      Result<FlowPage> page = (*engine)->flows(0, 10);
-      ASSERT_TRUE(page.has_value()) << page.error().sentence;
-      EXPECT_TRUE(page->flows.empty());
-      EXPECT_EQ(page->next_cursor, 0u);
+      // A page may be empty and not the last: one for each worker at most.
+      std::uint64_t cursor = 0;
+      unsigned pages = 0;
+      do {
+        Result<FlowPage> page = (*engine)->flows(cursor, 10, {});
+        ASSERT_TRUE(page.has_value()) << page.error().sentence;
+        EXPECT_TRUE(page->flows.empty());
+        cursor = page->next_cursor;
+        ASSERT_LE(++pages, 2u);
+      } while (cursor != 0);
       ASSERT_TRUE((*engine)->log_law().has_value());
     }
     (*engine)->stop();
-    EXPECT_FALSE((*engine)->flows(0, 10).has_value());
+    EXPECT_FALSE((*engine)->flows(0, 10, {}).has_value());
   });
 }
 

@@ -50,6 +50,13 @@ cuts() {
   grep -qx one "$run/kept" && ! grep -qx two "$run/kept"
 }
 
+# The same with a prefix list of the one client in the place of its group.
+list_policy() {
+  write_policy "$(rule_tcp 80 pl-clients)"
+  printf '[[prefix_list]]\nid = "pl-clients"\nfamily = "ipv4"\nmax_entries = 2\n'
+  printf 'entries = [{ cidr = "%s/32", description = "a" }]\n' "$a4"
+}
+
 refused_and_unchanged() {
   local before after
   before=$(generation)
@@ -76,7 +83,7 @@ start_iperf_server
 
 check "an open port opens" tcp_opens a "$b4" 80
 check "a running transfer outlives its rule, new connections do not pass" transfer_survives
-refute "without the rule the port stays shut" tcp_opens a "$b4" 80
+check "without the rule the port stays shut" dropped no-rule tcp_opens a "$b4" 80
 check "with the rule again the next try passes" \
   bash -c "'$sluicectl' -s '$socket' policy apply '$run/open.toml' &&
     ip netns exec $tag-a nc -z -w 2 $b4 80"
@@ -109,12 +116,24 @@ applies "$run/open.toml" >/dev/null
 check "with --existing flush it does not" cuts flush
 applies "$run/open.toml" >/dev/null
 
+serve_http b "$run/www"
+list_policy >"$run/list.toml"
+check "a rule may name a prefix list" applies "$run/list.toml"
+check "who is on the list passes" tcp_opens a "$b4" 80
+check "an entry is taken from it" ctl prefix-list remove pl-clients "$a4/32" -m "by mistake"
+check "who was on the list does not pass" dropped no-rule tcp_opens a "$b4" 80
 check "a restart finds the last good policy" restart
 serve_http b "$run/www"
-check "and enforces it: what it allows passes" tcp_opens a "$b4" 80
-refute "and what it does not allow does not" tcp_opens a "$b4" 81
+check "and the list as it was left" dropped no-rule tcp_opens a "$b4" 80
+check "and why it changed" says 'by mistake' ctl prefix-list history pl-clients
+check "and what it was before" says "$a4/32 +a" ctl prefix-list show pl-clients 1
+check "an old version is restored" ctl prefix-list restore pl-clients 1
+check "and followed: who was on the list passes" tcp_opens a "$b4" 80
+check "which makes a version of its own" says '"version":3' ctl -j prefix-list list
+check "what no rule allows does not pass after a restart either" \
+  dropped no-rule tcp_opens a "$b4" 81
 rm -rf "$run/state"
 check "an appliance without any policy starts" restart
-refute "and lets nothing pass" tcp_opens a "$b4" 80
-check "for the reason that there is no policy" rises tcp_opens a "$b4" 80 -- drops no-policy
+check "and lets nothing pass, for the reason that there is no policy" \
+  dropped no-policy tcp_opens a "$b4" 80
 finish

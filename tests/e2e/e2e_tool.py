@@ -4,6 +4,9 @@
   e2e_tool.py drops [REASON]       packets dropped, out of `stats -j` on stdin
   e2e_tool.py drops-but REASON     the same for every other reason
   e2e_tool.py reasons              the same by reason
+  e2e_tool.py drops-like PREFIX    the same for reasons that begin so
+  e2e_tool.py received             packets that came in by all ports
+  e2e_tool.py held COUNT           true when no more than so many wait, fragments and others
   e2e_tool.py generation           the generation that is enforced, out of `stats -j`
   e2e_tool.py books                received + generated = sent + dropped + consumed + held
   e2e_tool.py sum-law              logged + live + lost + not logged = judged
@@ -12,6 +15,10 @@
   e2e_tool.py accepted ENI         packets that passed in and out, out of `interface list -j`
   e2e_tool.py log-accepted FILE ENI ADDRESS   the same, summed up from the records of a flow log
   e2e_tool.py iperf FILE SECONDS   a transfer that lasted so long and moved data in every second
+  e2e_tool.py nmap-table FILE      "22=open 25=filtered", out of nmap -oX
+  e2e_tool.py firewall6 FILE COUNT the tests of atk6-firewall6 that were answered, as numbers; there
+                                   must be so many tests at least
+  e2e_tool.py serve PROTOCOL:PORT...  listens on them, both families, and answers whatever comes
   e2e_tool.py rpc-error SOCKET METHOD CODE
   e2e_tool.py rpc-garbage SOCKET CODE
   e2e_tool.py rpc-too-long SOCKET  a message beyond the limit is skipped and told, not collected
@@ -19,8 +26,11 @@
 """
 
 import json
+import re
+import selectors
 import socket
 import sys
+import xml.etree.ElementTree
 
 
 def stats():
@@ -37,6 +47,23 @@ def drops_but(reason):
     counted = stats()["totals"]["drops"]
     print(sum(count for name, count in counted.items() if name != reason))
     return True
+
+
+def drops_like(prefix):
+    counted = stats()["totals"]["drops"]
+    print(sum(count for name, count in counted.items() if name.startswith(prefix)))
+    return True
+
+
+def received():
+    print(stats()["totals"]["rx_packets"])
+    return True
+
+
+def held(most):
+    count = stats()["totals"]["held"]
+    print(f"{count} are held")
+    return count <= int(most)
 
 
 def reasons():
@@ -112,6 +139,49 @@ def iperf(path, seconds):
     return len(moved) >= int(seconds) and min(moved) > 0
 
 
+def nmap_table(path):
+    host = xml.etree.ElementTree.parse(path).getroot().find("host")
+    if host is None or host.find("ports/extraports") is not None:
+        return False
+    ports = {int(port.get("portid")): port.find("state").get("state")
+             for port in host.iter("port")}
+    print(" ".join(f"{port}={state}" for port, state in sorted(ports.items())))
+    return True
+
+
+def firewall6(path, least):
+    """Its lines are "Test 10: atomic fragment  TCP-SYN-ACK received" or "… FAILED - no reply"."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        results = re.findall(r"^Test\s+(\w+):.*?(\S+ received|FAILED)", file.read(), re.M)
+    print(" ".join(number for number, result in results if result != "FAILED"))
+    return len(results) >= int(least)
+
+
+def serve(*services):
+    ready = selectors.DefaultSelector()
+    for service in services:
+        protocol, port = service.split(":")
+        kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+        listener = socket.socket(socket.AF_INET6, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(("::", int(port)))
+        if protocol == "tcp":
+            listener.listen(64)
+        ready.register(listener, selectors.EVENT_READ, protocol)
+    print("ready", flush=True)
+    while True:
+        for key, _ in ready.select():
+            try:
+                if key.data == "tcp":
+                    key.fileobj.accept()[0].close()
+                else:
+                    _, sender = key.fileobj.recvfrom(65536)
+                    key.fileobj.sendto(b"here", sender)
+            except OSError:
+                pass
+
+
 def connect(path):
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(10)
@@ -157,9 +227,11 @@ def hello(path):
 
 COMMANDS = {
     "accepted": accepted, "all-work": all_work, "books": books, "drops": drops,
-    "drops-but": drops_but, "generation": generation, "hello": hello, "iperf": iperf,
-    "log-accepted": log_accepted, "log-lost": log_lost, "reasons": reasons,
-    "rpc-error": rpc_error, "rpc-garbage": rpc_garbage, "rpc-too-long": rpc_too_long,
+    "drops-but": drops_but, "drops-like": drops_like, "firewall6": firewall6,
+    "generation": generation, "held": held, "hello": hello, "iperf": iperf,
+    "log-accepted": log_accepted, "log-lost": log_lost, "nmap-table": nmap_table,
+    "reasons": reasons, "received": received, "rpc-error": rpc_error,
+    "rpc-garbage": rpc_garbage, "rpc-too-long": rpc_too_long, "serve": serve,
     "sum-law": sum_law,
 }
 

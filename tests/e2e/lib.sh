@@ -209,12 +209,19 @@ up() {
   join_all || give_up "the taps could not be joined to their namespaces"
 }
 
-# serve_http SPACE DIRECTORY: a web server on port 80 of both families.
+# serve_http SPACE DIRECTORY [PORT]: a web server of both families, on port 80 if not told other.
 serve_http() {
-  net_start "$run/http.log" ip netns exec "$tag-$1" python3 -m http.server 80 --bind :: \
+  local port=${3:-80}
+  net_start "$run/http.log" ip netns exec "$tag-$1" python3 -m http.server "$port" --bind :: \
     --directory "$2"
-  net_wait_until 10 ip netns exec "$tag-$1" curl -sm1 -o /dev/null http://127.0.0.1/ ||
+  net_wait_until 10 ip netns exec "$tag-$1" curl -sm1 -o /dev/null "http://127.0.0.1:$port/" ||
     give_up "the web server did not start"
+}
+
+# serve_all PROTOCOL:PORT...: b listens there, over both families, and answers whatever comes.
+serve_all() {
+  net_start "$run/services.log" ip netns exec "$tag-b" python3 "$e2e_dir/e2e_tool.py" serve "$@"
+  net_wait_until 20 grep -q ready "$run/services.log" || give_up "the services did not start"
 }
 
 http_get() { curl -sS -f --connect-timeout 3 --max-time "${2:-20}" "$1"; }
@@ -235,13 +242,14 @@ check() {
   fi
 }
 
-# refute NAME COMMAND...: one case, that passes when the command fails.
-refute() {
-  local name=$1
-  shift
-  check "$name" fails "$@"
+# fails COMMAND...: the command fails. One that is not there, cannot be run or dies by a signal does
+# not fail in the sense meant.
+fails() {
+  local status=0
+  "$@" || status=$?
+  echo "exit status $status"
+  ((status > 0 && status < 126))
 }
-fails() { ! "$@"; }
 
 # exits STATUS COMMAND...: the command ends with exactly this exit status.
 exits() {
@@ -268,21 +276,28 @@ drops() { ctl -j stats | e2e_tool drops "$@"; }
 # unicast_drops: those that are not for the multicast that every host says of itself at times
 # (neighbour discovery, listener reports): it belongs to no transfer.
 unicast_drops() { ctl -j stats | e2e_tool drops-but multicast; }
-generation() { ctl -j stats | e2e_tool generation; }
+# log_has PATTERN: some record of the flow log matches.
+log_has() {
+  cat "$run/flow.log" 2>/dev/null
+  grep -qE -- "$1" "$run/flow.log"
+}
 
-# rises COMMAND... -- COUNTER...: the counter is greater after the command than it was before.
-rises() {
-  local -a command=()
-  while [[ $1 != -- ]]; do
-    command+=("$1")
-    shift
-  done
+generation() { ctl -j stats | e2e_tool generation; }
+# Every packet that came or was made has gone, was dropped for one reason, consumed or is held.
+books_balance() { ctl -j stats | e2e_tool books; }
+# What was judged is what the flow log wrote, holds, lost or was not to log.
+sum_law_holds() { ctl -j stats | e2e_tool sum-law; }
+
+# dropped REASON COMMAND...: the command fails, and its packets are dropped for this reason. Where
+# somebody listens behind the appliance, nobody else can have refused it.
+dropped() {
+  local reason=$1
   shift
   local before after
-  before=$("$@")
-  "${command[@]}"
-  after=$("$@")
-  echo "$*: $before before, $after after"
+  before=$(drops "$reason")
+  fails "$@" || return 1
+  after=$(drops "$reason")
+  echo "$reason: $before before, $after after"
   ((after > before))
 }
 

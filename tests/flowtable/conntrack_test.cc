@@ -10,6 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
+#include "flowtable/track_plain.h"
+
 namespace sluice {
 namespace {
 
@@ -570,6 +573,36 @@ TEST(Conntrack, keeps_icmp_single_and_marks_the_reply) {
   EXPECT_TRUE(track(state, packet, true).passes);
   EXPECT_EQ(state.flow_phase(), FlowPhase::Single);
   EXPECT_TRUE(state.has(FlowState::kReplySeen));
+}
+
+TEST(Revoked, drops_datagrams_as_well_and_knows_why) {
+  FlowState state{};
+  TrackedPacket packet;
+  packet.proto = Proto::Udp;
+  begin_flow(state, packet);
+  state.l7 = FlowState::kL7Known | 4;
+  revoke_flow(state, DropReason::AppMismatch);
+  EXPECT_TRUE(state.is_revoked());
+  EXPECT_TRUE(state.looks_closer());
+  EXPECT_EQ(state.revoked_reason(), DropReason::AppMismatch);
+  EXPECT_EQ(state.app(), 4) << "what it was stays known";
+  for (const Direction direction : {Direction::Ingress, Direction::Egress}) {
+    packet.direction = direction;
+    EXPECT_FALSE(track_plain(state, packet));
+    const TrackOutcome outcome = track(state, packet, false);
+    EXPECT_FALSE(outcome.passes);
+    EXPECT_FALSE(outcome.refreshes);
+  }
+}
+
+TEST(FlowState, has_room_for_every_rule_and_for_none) {
+  FlowState state{};
+  state.l7 = 0xff;
+  state.set_rule(RuleIndex(kRulesMax - 1));
+  EXPECT_EQ(state.rule_index(), RuleIndex(kRulesMax - 1));
+  state.set_rule(RuleIndex::none());
+  EXPECT_TRUE(state.rule_index().is_none());
+  EXPECT_EQ(state.l7, 0xffu);
 }
 
 TEST(LogFlags, are_those_of_fl_15) {  // FL-15

@@ -386,6 +386,93 @@ TEST(FragmentTable, holds_no_more_of_a_device_than_its_limit) {
   EXPECT_EQ(table.add(by_nic(1, 9), middle(8, 8), 8, 0).kind, Kind::Hold) << "room again";
 }
 
+// A train of its own source for each id.
+FragmentKey from_anywhere(std::uint32_t id, std::uint32_t destination, std::uint16_t nic = 0) {
+  FragmentKey result = key(id, 0x0b000000 + id);
+  result.destination = IpAddr::v4(destination);
+  result.nic = nic;
+  return result;
+}
+
+TEST(FragmentTable, holds_no_more_for_a_destination_than_its_limit) {  // CT-22
+  FragmentTable table({.held_per_destination_max = 4});
+  for (std::uint32_t id = 0; id < 4; ++id) {
+    EXPECT_EQ(table.add(from_anywhere(id, 0x0a000002), middle(8, 8), id, 0).kind, Kind::Hold);
+  }
+  expect_drop(table.add(from_anywhere(9, 0x0a000002), middle(8, 8), 9, 0),
+              DropReason::FragmentTooMany);
+  EXPECT_EQ(table.add(from_anywhere(9, 0x0a000003), middle(8, 8), 9, 0).kind, Kind::Hold);
+}
+
+TEST(FragmentTable, lets_the_oldest_train_of_a_source_make_way_for_its_next) {  // CT-22
+  FragmentTable table({.trains_max = 16, .trains_per_source_max = 3});
+  table.add(key(100, 0x0a0000ff), middle(8, 8), 100, 0);
+  for (std::uint32_t id = 1; id <= 40; ++id) table.add(key(id), first(), kNoHeld, id);
+  EXPECT_EQ(table.trains(), 4u) << "three of the flood, and the honest one, which is older";
+  EXPECT_EQ(table.add(key(100, 0x0a0000ff), first(8), kNoHeld, 50).kind, Kind::Judge);
+  for (const std::uint32_t id : {38u, 39u, 40u}) {
+    table.set_verdict(key(id), true, 50);
+    expect_follow(table.add(key(id), middle(1'480), 1, 50), true);
+  }
+  EXPECT_EQ(table.add(key(37), middle(1'480), 37, 50).kind, Kind::Hold) << "its first is forgotten";
+}
+
+TEST(FragmentTable, lets_the_oldest_train_to_a_destination_make_way_for_the_next) {
+  FragmentTable table({.trains_max = 16, .trains_per_destination_max = 3});
+  table.add(from_anywhere(100, 0x0a000003), middle(8, 8), 100, 0);
+  for (std::uint32_t id = 1; id <= 40; ++id) {
+    table.add(from_anywhere(id, 0x0a000002), first(), kNoHeld, id);
+  }
+  EXPECT_EQ(table.trains(), 4u);
+  EXPECT_EQ(table.add(from_anywhere(100, 0x0a000003), first(8), kNoHeld, 50).kind, Kind::Judge);
+}
+
+TEST(FragmentTable, lets_the_oldest_train_by_a_device_make_way_for_the_next) {
+  FragmentTable table({.trains_max = 16, .trains_per_nic_max = 3});
+  table.add(from_anywhere(100, 0x0a000100, 1), middle(8, 8), 100, 0);
+  for (std::uint32_t id = 1; id <= 40; ++id) {
+    table.add(from_anywhere(id, 0x0a000200 + id), first(), kNoHeld, id);
+  }
+  EXPECT_EQ(table.trains(), 4u);
+  EXPECT_EQ(table.add(from_anywhere(100, 0x0a000100, 1), first(8), kNoHeld, 50).kind, Kind::Judge);
+}
+
+TEST(FragmentTable, keeps_to_every_limit_at_once_and_loses_no_packet) {
+  FragmentTable table({.trains_max = 48,
+                       .held_max = 64,
+                       .held_per_source_max = 8,
+                       .held_per_destination_max = 20,
+                       .held_per_nic_max = 30,
+                       .trains_per_source_max = 6,
+                       .trains_per_destination_max = 15,
+                       .trains_per_nic_max = 25});
+  std::mt19937 random(7);
+  const auto below = [&](std::uint32_t end) { return static_cast<std::uint32_t>(random() % end); };
+  std::size_t held = 0, given_back = 0;
+  TickMs now = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    FragmentKey one = key(below(40), 0x0a000000 + below(12));
+    one.destination = IpAddr::v4(0x0c000000 + below(5));
+    one.nic = static_cast<std::uint16_t>(below(3));
+    now += below(200);
+    if (below(4) == 0) {
+      if (table.add(one, first(8), kNoHeld, now).kind == Kind::Judge && below(3) != 0) {
+        table.set_verdict(one, below(2) == 0, now);
+      }
+    } else if (table.add(one, middle(8 + 8 * below(6), 8), 1, now).kind == Kind::Hold) {
+      ++held;
+    }
+    given_back += released(table, now).size();
+    ASSERT_LE(table.trains(), 48u);
+    ASSERT_LE(table.held(), 64u);
+  }
+  std::array<FragmentTable::Released, 64> rest;
+  while (const std::size_t count = table.release_all(rest)) given_back += count;
+  EXPECT_EQ(held, given_back);
+  EXPECT_EQ(table.trains(), 0u);
+  EXPECT_EQ(table.held(), 0u);
+}
+
 TEST(FragmentTable, gives_a_source_its_room_back) {
   FragmentTable table({.held_per_source_max = 2});
   for (int round = 0; round < 50; ++round) {

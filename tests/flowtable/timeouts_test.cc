@@ -64,6 +64,12 @@ TEST(Timeouts, of_a_connection_that_rules_cut_is_as_long_as_it_lived_on) {
   EXPECT_EQ(timeout_of(state, Proto::Tcp, TimeoutTable{}), 350'000u);
 }
 
+TEST(Timeouts, of_datagrams_that_rules_cut_are_those_of_datagrams) {
+  FlowState state = state_in(FlowPhase::Stream);
+  revoke_flow(state);
+  EXPECT_EQ(timeout_of(state, Proto::Udp, TimeoutTable{}), 30'000u);
+}
+
 TEST(Timeouts, are_over_exactly_when_the_silence_is_as_long) {
   FlowState state = state_in(FlowPhase::Single);
   state.last_seen_ms = 0xffffff00u;

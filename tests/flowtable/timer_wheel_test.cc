@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <span>
 #include <vector>
 
 #include "tests/reference/slow_timer_list.h"
@@ -12,15 +13,23 @@ namespace {
 
 constexpr std::uint32_t kEntries = 1'000;
 
+// What advance() calls with a group, from what is to be done with one of it.
+template <class Visit>
+auto each(Visit visit) {
+  return [visit](std::span<const std::uint32_t> group) {
+    EXPECT_LE(group.size(), TimerWheel::kGroup);
+    for (const std::uint32_t entry : group) visit(entry);
+  };
+}
+
 // Visits what is due; every visited entry is disarmed.
 std::vector<std::uint32_t> visits_at(TimerWheel& wheel, TickMs now, std::size_t budget = 100'000) {
   std::vector<std::uint32_t> result;
   wheel.advance(
-      now, kEntries, budget, [](std::uint32_t) {},
-      [&](std::uint32_t entry) {
+      now, kEntries, budget, [](std::uint32_t) {}, each([&](std::uint32_t entry) {
         wheel.disarm(entry);
         result.push_back(entry);
-      });
+      }));
   return result;
 }
 
@@ -90,11 +99,10 @@ TEST(TimerWheel, keeps_its_budget_in_a_leap_although_visited_entries_are_armed_a
   std::vector<unsigned> visits(kEntries);
   for (int call = 0; call < 500; ++call) {
     const std::size_t count = wheel.advance(
-        1'000'000, kEntries, 5, [](std::uint32_t) {},
-        [&](std::uint32_t entry) {
+        1'000'000, kEntries, 5, [](std::uint32_t) {}, each([&](std::uint32_t entry) {
           ++visits[entry];
           wheel.arm(entry, 1'000'000, 50'000);
-        });
+        }));
     ASSERT_LE(count, 5u);
   }
   for (const unsigned count : visits) EXPECT_EQ(count, 1u);
@@ -118,7 +126,8 @@ TEST(TimerWheel, reads_a_bounded_stretch_of_memory_a_call) {
   int calls = 0;
   while (visited == 0 && ++calls < 10'000) {
     visited = wheel.advance(
-        5'000, kMany, 1, [](std::uint32_t) {}, [&](std::uint32_t entry) { wheel.disarm(entry); });
+        5'000, kMany, 1, [](std::uint32_t) {},
+        each([&](std::uint32_t entry) { wheel.disarm(entry); }));
   }
   EXPECT_EQ(visited, 1u);
   EXPECT_GE(calls, static_cast<int>(kMany / TimerWheel::kScanMin));
@@ -151,7 +160,7 @@ TEST_P(TimerWheelBesideItsTwin, visits_what_is_due_within_a_tick_and_never_early
     }
     wheel.advance(
         static_cast<TickMs>(now), kEntries, GetParam().budget, [](std::uint32_t) {},
-        [&](std::uint32_t entry) {
+        each([&](std::uint32_t entry) {
           ASSERT_TRUE(twin.is_armed(entry));
           if (twin.due_ms(entry) > now) {  // early, as after a leap: armed again
             wheel.arm(entry, static_cast<TickMs>(now),
@@ -160,7 +169,7 @@ TEST_P(TimerWheelBesideItsTwin, visits_what_is_due_within_a_tick_and_never_early
           }
           wheel.disarm(entry);
           twin.disarm(entry);
-        });
+        }));
     if (GetParam().budget < kEntries) continue;
     ASSERT_TRUE(twin.due_at(now - TimerWheel::kTickMs).empty()) << step;
   }
@@ -168,10 +177,10 @@ TEST_P(TimerWheelBesideItsTwin, visits_what_is_due_within_a_tick_and_never_early
   for (int call = 0; call < 2'000; ++call) {
     wheel.advance(
         static_cast<TickMs>(now), kEntries, GetParam().budget, [](std::uint32_t) {},
-        [&](std::uint32_t entry) {
+        each([&](std::uint32_t entry) {
           wheel.disarm(entry);
           twin.disarm(entry);
-        });
+        }));
   }
   EXPECT_EQ(twin.size(), 0u);
 }

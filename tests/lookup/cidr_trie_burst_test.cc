@@ -45,7 +45,7 @@ class TrieBurst : public testing::TestWithParam<Family> {
 
 TEST_P(TrieBurst, of_any_length_answers_like_walks_one_by_one) {
   std::vector<TrieVectors> widths{TrieVectors::Bytes16};
-  if (widest_trie_vectors() == TrieVectors::Bytes64) widths.push_back(TrieVectors::Bytes64);
+  if (widest_trie_vectors() == TrieVectors::Bytes32) widths.push_back(TrieVectors::Bytes32);
   for (std::size_t length = 0; length <= 3 * kBurstMax; ++length) {
     std::vector<IpAddr> addresses;
     while (addresses.size() < length) {
@@ -77,6 +77,73 @@ TEST_P(TrieBurst, finds_nothing_in_a_trie_without_prefixes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TrieBurst, testing::Values(Family::Ipv4, Family::Ipv6));
+
+// So many that the first two bytes are taken by wide nodes nearly everywhere, and below them is
+// what there may be: nothing, one prefix, lists of few, of more than 32 and with children, and wide
+// nodes; and first bytes with a list, one prefix or nothing below them.
+std::vector<Cidr> many_prefixes(std::mt19937_64& random) {
+  std::vector<Cidr> cidrs{*Cidr::parse("0.0.0.0/1"), *Cidr::parse("250.0.0.0/8"),
+                          *Cidr::parse("251.1.0.0/16"), *Cidr::parse("252.1.2.0/24")};
+  for (std::uint32_t i = 0; i < 40'000; ++i) {
+    const auto drawn = static_cast<std::uint32_t>(random() >> 8);
+    const auto rest = static_cast<std::uint32_t>(random() & 0xffff);
+    std::uint32_t first = drawn % 80;  // everywhere: few below each
+    std::uint32_t second = (drawn >> 8) % 256;
+    if (i % 4 == 1) first %= 8, second %= 16;              // some 80 below each
+    if (i % 4 == 2) first = 8 + first % 16, second %= 16;  // some 40
+    const unsigned length = i % 64 == 0  ? 8 + rest % 9
+                            : i % 8 == 3 ? 17 + rest % 16
+                                         : 17 + rest % 8;
+    cidrs.emplace_back(IpAddr::v4(first << 24 | second << 16 | rest),
+                       static_cast<std::uint8_t>(length));
+  }
+  for (std::uint32_t i = 0; i < 3; ++i) cidrs.emplace_back(IpAddr::v4(253u << 24 | i << 16), 15);
+  std::sort(cidrs.begin(), cidrs.end());
+  cidrs.erase(std::unique(cidrs.begin(), cidrs.end()), cidrs.end());
+  return cidrs;
+}
+
+// The loops for tables of many prefixes, against walks one by one; ids may be marked.
+TEST(TrieBurstOfMany, answers_like_walks_one_by_one) {
+  std::mt19937_64 random(5);
+  const std::vector<Cidr> cidrs = many_prefixes(random);
+  std::vector<CidrTrie::Entry> entries;
+  for (const Cidr& cidr : cidrs) {
+    const auto id = static_cast<PrefixId>(entries.size());
+    const bool is_marked = cidr.length() % 8 == 0 && id % 2 == 0;
+    entries.push_back({cidr, is_marked ? id | kMarkedPrefix : id});
+  }
+  CidrTrie trie(Family::Ipv4, entries);
+  ASSERT_GT(trie.prefix_count(), 1u << 14);
+  for (std::size_t round = 0; round < 2'000; ++round) {
+    const std::size_t length = round % (kBurstMax + 9);
+    std::vector<std::uint32_t> numbers;
+    std::vector<IpAddr> addresses;
+    while (numbers.size() < length) {
+      const IpAddr near = address_near(cidrs[random() % cidrs.size()], random);
+      const auto anywhere = static_cast<std::uint32_t>(random());
+      numbers.push_back(random() % 4 == 0 ? anywhere : near.v4_value());
+      addresses.push_back(IpAddr::v4(numbers.back()));
+    }
+    std::vector<PrefixId> found(length);
+    std::vector<CidrMatch> matches(length);
+    std::vector<CidrMatch> narrow(length);
+    trie.find_burst(std::span<const std::uint32_t>(numbers), found);
+    trie.match_burst(std::span<const std::uint32_t>(numbers), matches);
+    trie.match_burst(addresses, narrow, TrieVectors::Bytes16);
+    for (std::size_t i = 0; i < length; ++i) {
+      const CidrMatch expected = trie.match(addresses[i]);
+      ASSERT_EQ(found[i], expected.longest) << addresses[i].to_string();
+      ASSERT_EQ(matches[i].longest, expected.longest) << addresses[i].to_string();
+      ASSERT_EQ(matches[i].plain, expected.plain) << addresses[i].to_string();
+      ASSERT_EQ(narrow[i].longest, expected.longest) << addresses[i].to_string();
+      ASSERT_EQ(narrow[i].plain, expected.plain) << addresses[i].to_string();
+    }
+    // Nodes change their kind now and then.
+    const CidrTrie::Entry& one = entries[random() % entries.size()];
+    if (trie.erase(one.cidr) == kNoPrefix) trie.insert(one.cidr, one.id);
+  }
+}
 
 TEST(TrieBurstOfNumbers, finds_what_addresses_find) {
   const std::vector<Cidr> cidrs{*Cidr::parse("10.0.0.0/8"), *Cidr::parse("10.1.0.0/16")};

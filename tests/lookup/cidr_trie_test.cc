@@ -370,6 +370,16 @@ TEST(CidrTrie, bounds_its_memory_for_a_million_lonely_hosts) {
   EXPECT_EQ(find_text(named, "0.1.2.78"), "none");
 }
 
+// Alone in its node, a prefix takes the same of either family.
+TEST(CidrTrie, takes_48_bytes_for_a_lonely_prefix) {
+  for (const char* text :
+       {"0.0.0.0/0", "10.0.0.0/8", "10.1.2.3/32", "::/0", "2001:db8::/65", "2001:db8::1/128"}) {
+    const Named named = make_trie({cidr(text)});
+    EXPECT_EQ(named.size(), sizeof(CidrTrie) + 48) << text;
+    EXPECT_EQ(named.trie.find(named.cidrs[0].address()), 0u) << text;
+  }
+}
+
 TEST(CidrTrie, bounds_its_memory_for_every_length_of_one_address) {
   for (const Family family : {Family::Ipv4, Family::Ipv6}) {
     std::vector<Cidr> nested;

@@ -26,7 +26,7 @@ TEST(PolicySnapshot, carries_what_the_input_says_about_an_interface) {
   InterfaceInput& input = policy.input().interfaces[0];
   input.mac = *MacAddr::parse("02:00:00:00:01:10");
   input.addresses = {ip("fd00:10:0:1::5"), ip("10.0.1.5"), ip("10.0.1.6"), ip("fd00:10:0:1::6")};
-  input.timeouts.udp_s = 45;
+  input.tracking.udp_s = 45;
   input.logged = true;
   input.rejudge_before = Generation(3);
   input.flush_before = Generation(4);
@@ -37,7 +37,7 @@ TEST(PolicySnapshot, carries_what_the_input_says_about_an_interface) {
   EXPECT_TRUE(row.has_primary_v4 && row.has_primary_v6);
   EXPECT_EQ(row.primary_v4, ip("10.0.1.5"));
   EXPECT_EQ(row.primary_v6, ip("fd00:10:0:1::5"));
-  EXPECT_EQ(row.timeouts.udp_s, 45u);
+  EXPECT_EQ(row.tracking.udp_s, 45u);
   EXPECT_TRUE(row.logged);
   EXPECT_EQ(row.rejudge_before, Generation(3));
   EXPECT_EQ(row.flush_before, Generation(4));
@@ -56,7 +56,7 @@ TEST(PolicySnapshot, tells_who_owns_an_address) {
   EXPECT_EQ(snapshot->owner_of(VpcIndex(0), ip("10.0.2.20")), other);
   EXPECT_TRUE(snapshot->owner_of(VpcIndex(1), ip("10.0.2.20")).is_none());
   EXPECT_TRUE(snapshot->owner_of(ip("10.0.2.21")).is_none());
-  EXPECT_FALSE(snapshot->has_shared_addresses());
+  EXPECT_FALSE(snapshot->may_share_addresses());
 }
 
 TEST(PolicySnapshot, owns_no_address_by_a_prefix_that_covers_it) {
@@ -81,7 +81,7 @@ TEST(PolicySnapshot, tells_addresses_apart_by_vpc_when_they_are_shared) {
   policy.input().subnets.push_back(subnet);
   const EniIndex twin = policy.add_interface(2, {"10.0.1.10"}, {});
   const auto snapshot = policy.seal();
-  EXPECT_TRUE(snapshot->has_shared_addresses());
+  EXPECT_TRUE(snapshot->may_share_addresses());
   EXPECT_EQ(snapshot->owner_of(VpcIndex(0), ip("10.0.1.10")), SmallPolicy::kEni);
   EXPECT_EQ(snapshot->owner_of(VpcIndex(1), ip("10.0.1.10")), twin);
   EXPECT_TRUE(snapshot->owner_of(ip("10.0.1.10")).is_none());

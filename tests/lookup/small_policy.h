@@ -63,6 +63,9 @@ class SmallPolicy {
     input_.interfaces.push_back(interface);
     return interface.index;
   }
+  void delegate(EniIndex interface, const char* prefix) {
+    input_.interfaces[interface.value()].prefixes.push_back(*Cidr::parse(prefix));
+  }
   // Adds a rule; its id ascends with the number of rules unless given.
   RuleIndex add_rule(GroupIndex group, Direction direction, int proto, PortMatch ports,
                      PeerInput peer, std::string id = "") {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "lookup/snapshot_tables.h"
 #include "tests/lookup/small_policy.h"
 
 namespace sluice {
@@ -72,6 +73,33 @@ std::vector<BrokenCase> broken_cases() {
       {"interface_number_beyond_the_limit",
        [](SmallPolicy& p) { p.input().interfaces[0].index = EniIndex(kInterfacesMax); }, limit,
        "16777217 needed, 16777216 possible"},
+      // Numbers that keys and tables have no room for are refused, and never wrap.
+      {"vpc_number_beyond_the_limit",
+       [](SmallPolicy& p) { p.input().vpcs[0].index = VpcIndex(PeerKey::kNumbersMax); }, limit,
+       "VPC numbers: 1073741824 needed, 1073741823 possible"},
+      {"subnet_number_beyond_the_limit",
+       [](SmallPolicy& p) { p.input().subnets[0].index = SubnetIndex(PeerKey::kNumbersMax); },
+       limit, "subnet numbers: 1073741824 needed, 1073741823 possible"},
+      {"group_number_beyond_the_limit",
+       [](SmallPolicy& p) { p.input().groups[0].index = GroupIndex(PeerKey::kNumbersMax); }, limit,
+       "group numbers: 1073741824 needed, 1073741823 possible"},
+      {"acl_number_beyond_the_limit",
+       [](SmallPolicy& p) {
+         p.add_acl(0);
+         p.input().acls[0].index = AclIndex(PeerKey::kNumbersMax);
+       },
+       limit, "network ACL numbers: 1073741824 needed, 1073741823 possible"},
+      {"list_number_beyond_the_limit",
+       [](SmallPolicy& p) {
+         p.add_list(Family::Ipv4, {"10.0.0.0/8"});
+         p.input().prefix_lists[0].index = PrefixListIndex(PeerKey::kNumbersMax);
+       },
+       limit, "prefix list numbers: 1073741824 needed, 1073741823 possible"},
+      {"rule_number_beyond_the_limit",
+       [](SmallPolicy& p) { first_rule(p).index = RuleIndex(kRulesMax); }, limit,
+       "rule numbers: 16777216 needed, 16777215 possible"},
+      {"no_number_at_all", [](SmallPolicy& p) { first_rule(p).index = RuleIndex(); }, limit,
+       "rule numbers"},
       {"too_many_groups_on_an_interface",
        [](SmallPolicy& p) {
          for (std::size_t i = 0; i < kGroupsPerInterfaceMax; ++i) p.add_own_group();

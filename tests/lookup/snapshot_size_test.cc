@@ -25,6 +25,7 @@ std::size_t rows_size_of(const SnapshotTables& tables) {
     if (row != nullptr) total += size_of(*row);
   };
   tables.groups.for_each(add);
+  tables.conditions.for_each(add);
   tables.subnets.for_each(add);
   tables.vpcs.for_each(add);
   tables.acls.for_each(add);

@@ -38,6 +38,49 @@ TEST(VerdictCache, answers_bursts_like_single_questions) {
   }
 }
 
+// More classes than there is room for, each asked for again and again, of one generation and then
+// of the next: sets overflow, and tags of 16 bits mean more than one of them.
+TEST(VerdictCache, answers_right_where_sets_overflow) {
+  constexpr std::uint32_t kClasses = VerdictCache::kEntries * 3 / 2;
+  SmallPolicy policy;
+  const GroupIndex own = policy.add_own_group();
+  const PrefixListIndex list = policy.add_list(Family::Ipv4, {});
+  for (std::uint32_t i = 0; i < kClasses; ++i) {
+    const Cidr net(IpAddr::v4((i + 0x0b'0000u) << 8), 24);
+    policy.input().prefix_lists[list.value()].entries.push_back(net);
+  }
+  policy.add_rule(own, kIn, 6, {80, 80}, list);
+  const auto first = policy.seal();
+  policy.input().generation = Generation(policy.input().generation.value() + 1);
+  const RuleIndex other = policy.add_rule(own, kIn, 6, {81, 81}, list);
+  const auto second = policy.seal();
+  VerdictCache cache;
+  std::uint64_t random = 1;
+  for (std::size_t round = 0; round < 4'000; ++round) {
+    std::array<Question, 32> questions;
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      const auto drawn = static_cast<std::uint32_t>(random >> 33);
+      // Now and then the same one twice in a burst.
+      const std::uint32_t net = i % 8 == 7 ? 5 : drawn % (kClasses + 1000);
+      questions[i] = SmallPolicy::packet_in(Proto::Tcp, drawn % 2 == 0 ? 80 : 81, "1.1.1.1");
+      questions[i].remote = IpAddr::v4((net + 0x0b'0000u) << 8 | 9);
+    }
+    const PolicySnapshot& snapshot = round % 1000 < 500 ? *first : *second;
+    std::array<Decision, 32> decisions;
+    cache.decide_burst(snapshot, questions, decisions);
+    for (std::size_t i = 0; i < questions.size(); ++i) {
+      const std::uint32_t net = (questions[i].remote.v4_value() >> 8) - 0x0b'0000u;
+      const bool is_allowed =
+          net < kClasses && (questions[i].port == 80 || &snapshot == second.get());
+      ASSERT_EQ(decisions[i].verdict == Verdict::Accept, is_allowed) << net;
+      ASSERT_EQ(decisions[i].rule == other, is_allowed && questions[i].port == 81) << net;
+      ASSERT_TRUE(!is_allowed || decisions[i].group == own) << net;
+      ASSERT_TRUE(same(cache.decide(snapshot, questions[i]), decisions[i])) << net;
+    }
+  }
+}
+
 TEST(VerdictCache, asks_every_port_anew) {
   SmallPolicy policy;
   const GroupIndex own = policy.add_own_group();

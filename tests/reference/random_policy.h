@@ -39,6 +39,7 @@ struct PolicyShape {
   std::size_t entries_per_acl = 6;
   bool overlapping_vpcs = true;  // some VPCs use the same blocks
   bool missing_peers = true;     // some rules name lists and groups that are not there
+  bool conditions = true;        // some rules demand an application or names
 };
 
 class RandomPolicy {
@@ -54,12 +55,21 @@ class RandomPolicy {
     add_rules();
     input_.generation = Generation(1);
     if (one_in(4)) input_.exempt = ExemptProfile::Aws;
+    input_.layer7.allow_unknown = one_in(4);
   }
 
   const SnapshotInput& input() const { return input_; }
 
   // A question that the policy has an opinion about, more often than not.
   Question question();
+
+  // What a connection might turn out to be: often what some rule demands.
+  Identified identified();
+  // A prefix that an interface of the subnet may have, if no other has it (SG-28). It lies beyond
+  // the kHosts addresses from the fifth on that interfaces have by themselves.
+  Cidr any_delegation(const SubnetInput& subnet);
+  IpAddr any_address_in(const Cidr& cidr);
+  static constexpr std::size_t kHosts = 180;
 
   // A number of 0 … count - 1, for tests that need further choices.
   std::size_t below(std::size_t count) { return random_() % count; }
@@ -86,11 +96,12 @@ class RandomPolicy {
 
   Family any_family() { return one_in(3) ? Family::Ipv6 : Family::Ipv4; }
   IpAddr any_address(Family family);
-  IpAddr any_address_in(const Cidr& cidr);
+  IpAddr own_address(const InterfaceInput& interface);
   Cidr any_cidr(Family family);
   Cidr known_cidr(Family family);
   ProtoMatch any_proto();
   PortMatch any_ports(int proto);
+  RuleCondition any_condition();
   std::vector<AclEntryInput> any_acl_entries();
   PeerInput any_peer();
   IpAddr any_remote(Family family);
@@ -140,7 +151,9 @@ inline Cidr RandomPolicy::known_cidr(Family family) {
     } else if (one_in(2) && !input_.subnets.empty()) {
       cidr = any_of(any_of(input_.subnets).cidrs);
     } else if (!input_.interfaces.empty()) {
-      cidr = Cidr::host(any_of(any_of(input_.interfaces).addresses));
+      const InterfaceInput& interface = any_of(input_.interfaces);
+      cidr = interface.prefixes.empty() || one_in(2) ? Cidr::host(any_of(interface.addresses))
+                                                     : any_of(interface.prefixes);
     } else if (!input_.prefix_lists.empty()) {
       cidr = any_of(any_of(input_.prefix_lists).entries);
     }
@@ -267,8 +280,24 @@ inline void RandomPolicy::add_groups() {
   }
 }
 
+inline Cidr RandomPolicy::any_delegation(const SubnetInput& subnet) {
+  const IpAddr base = subnet.cidrs[below(2)].address();
+  if (base.is_v4()) {
+    const auto block = static_cast<std::uint32_t>(192 + 16 * below(4));
+    return Cidr(IpAddr::v4(base.v4_value() + block), 28);
+  }
+  return Cidr(IpAddr::v6(base.high(), (1 + below(4)) << 48), 80);
+}
+
+// One of its addresses, single or of a delegated prefix.
+inline IpAddr RandomPolicy::own_address(const InterfaceInput& interface) {
+  const bool is_single = interface.prefixes.empty() || one_in(2);
+  return is_single ? any_of(interface.addresses) : any_address_in(any_of(interface.prefixes));
+}
+
 inline void RandomPolicy::add_interfaces() {
   std::set<std::pair<VpcIndex, IpAddr>> taken;
+  std::set<std::pair<VpcIndex, Cidr>> delegated;
   for (std::size_t i = 0; i < shape_.interfaces; ++i) {
     const SubnetInput& subnet = any_of(input_.subnets);
     InterfaceInput interface;
@@ -280,13 +309,18 @@ inline void RandomPolicy::add_interfaces() {
     const std::size_t count = 1 + below(4);
     for (std::size_t k = 0; k < count; ++k) {
       const IpAddr base = subnet.cidrs[below(2)].address();
-      const std::size_t host = 4 + below(250);
+      const std::size_t host = 4 + below(kHosts);
       const IpAddr address = base.is_v4()
                                  ? IpAddr::v4(base.v4_value() + static_cast<std::uint32_t>(host))
                                  : IpAddr::v6(base.high(), host);
       if (taken.insert({subnet.vpc, address}).second) interface.addresses.push_back(address);
     }
     if (interface.addresses.empty()) continue;
+    if (one_in(3)) {
+      const Cidr prefix = any_delegation(subnet);
+      const bool is_free = delegated.insert({subnet.vpc, prefix}).second;
+      if (is_free) interface.prefixes.push_back(prefix);
+    }
     // Groups of the interface's own VPC, as far as there are any.
     std::vector<GroupIndex> possible;
     for (const GroupInput& group : input_.groups) {
@@ -298,6 +332,32 @@ inline void RandomPolicy::add_interfaces() {
     interface.logged = one_in(2);
     input_.interfaces.push_back(std::move(interface));
   }
+}
+
+// Domains that contain one another, and names inside, beside and above them.
+inline RuleCondition RandomPolicy::any_condition() {
+  RuleCondition condition;
+  if (!one_in(3)) condition.app = choose({App::Http, App::Tls, App::Ssh, App::Dns, App::Quic});
+  std::vector<std::string> domains;
+  const bool may_have = condition.app == App::Unknown || carries_name(condition.app);
+  for (std::size_t k = may_have ? below(4) : 0; k > 0; --k) {
+    domains.push_back(choose({"a.example", "b.a.example", "*.a.example", "*.example",
+                              "*.c.b.a.example", "example", "x.test"}));
+  }
+  if (condition.app == App::Unknown && domains.empty()) domains.push_back("*.a.example");
+  condition.domains = DomainSet(std::move(domains));
+  return condition;
+}
+
+inline Identified RandomPolicy::identified() {
+  Identified result;
+  result.app =
+      choose({App::Http, App::Tls, App::Ssh, App::Dns, App::Quic, App::Unknown, kUninspected});
+  static constexpr const char* kNames[] = {"",           "a.example",       "b.a.example",
+                                           "example",    "d.c.b.a.example", "xa.example",
+                                           "a.example.", "x.test",          "y.x.test"};
+  if (carries_name(result.app)) result.name = kNames[below(std::size(kNames))];
+  return result;
 }
 
 inline PeerInput RandomPolicy::any_peer() {
@@ -317,7 +377,7 @@ inline void RandomPolicy::add_rule(GroupInput& group, const RuleInput& wanted) {
   for (const RuleInput& known : group.rules) {
     if (known.direction == wanted.direction && known.proto.number == wanted.proto.number &&
         known.ports.low == wanted.ports.low && known.ports.high == wanted.ports.high &&
-        known.peer == wanted.peer) {
+        known.peer == wanted.peer && known.condition == wanted.condition) {
       return;  // a duplicate, which no policy may hold (SG-18)
     }
   }
@@ -348,6 +408,8 @@ inline void RandomPolicy::add_rules() {
       rule.proto = any_proto();
       rule.ports = any_ports(rule.proto.number);
       rule.peer = any_peer();
+      const bool has_demand = rule.proto.number == 6 || rule.proto.number == 17;
+      if (shape_.conditions && has_demand && one_in(3)) rule.condition = any_condition();
       add_rule(group, rule);
     }
   }
@@ -365,7 +427,7 @@ inline IpAddr RandomPolicy::any_remote(Family family) {
   if (family == Family::Ipv4 && one_in(20)) return kExempt[below(std::size(kExempt))];
   if (one_in(2)) {
     for (int attempt = 0; attempt < 10; ++attempt) {
-      const IpAddr address = any_of(any_of(input_.interfaces).addresses);
+      const IpAddr address = own_address(any_of(input_.interfaces));
       if (address.family() == family) return address;
     }
   }
@@ -390,7 +452,7 @@ inline IpAddr RandomPolicy::aim_remote(const RuleInput& rule, Family family) {
   } else {
     for (int attempt = 0; attempt < 20; ++attempt) {
       const InterfaceInput& member = any_of(input_.interfaces);
-      const IpAddr address = any_of(member.addresses);
+      const IpAddr address = own_address(member);
       for (const GroupIndex group : member.groups) {
         if (group == std::get<GroupIndex>(rule.peer) && address.family() == family) return address;
       }
@@ -438,7 +500,7 @@ inline Question RandomPolicy::question() {
   Question question;
   question.eni = interface.index;
   question.direction = one_in(2) ? Direction::Ingress : Direction::Egress;
-  question.local = any_of(interface.addresses);
+  question.local = own_address(interface);
   const Family family = question.local.family();
   question.proto = choose({Proto::Tcp, Proto::Udp, Proto::Icmp, Proto::Icmpv6, Proto::Esp});
   question.port = static_cast<std::uint16_t>(below(65536));

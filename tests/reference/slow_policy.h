@@ -20,6 +20,7 @@ class SlowPolicy {
   explicit SlowPolicy(SnapshotInput input) : input_(std::move(input)) {}
 
   Decision decide(const Question& question) const;
+  Decision decide_identified(const Question& question, const Identified& identified) const;
   Decision decide_established(const Question& question) const;
   // Every rule that allows the packet, of whichever group of the interface.
   std::vector<const RuleInput*> matching_rules(const Question& question) const;
@@ -41,6 +42,8 @@ class SlowPolicy {
   bool group_has_member(GroupIndex group, const Question& question) const;
   static bool proto_matches(const RuleInput& rule, const Question& question);
   bool is_untracked(const Question& question) const;
+  static bool meets_demand(const RuleInput& rule, const Identified& identified);
+  Decision decide_by(const std::vector<const RuleInput*>& rules, const Question& question) const;
   AclAnswer ask_acl(const Question& question) const;
   bool is_exempt(const Question& question) const;
 
@@ -52,7 +55,9 @@ class SlowPolicy {
 inline bool SlowPolicy::group_has_member(GroupIndex group, const Question& question) const {
   const VpcIndex vpc = interface(question).vpc;
   const auto holds_address = [&](const InterfaceInput& member) {
-    return std::ranges::find(member.addresses, question.remote) != member.addresses.end();
+    const auto has_it = [&](const Cidr& prefix) { return prefix.contains(question.remote); };
+    return std::ranges::find(member.addresses, question.remote) != member.addresses.end() ||
+           std::ranges::any_of(member.prefixes, has_it);  // SG-28
   };
   const auto holds_group = [&](const InterfaceInput& member) {
     return std::ranges::find(member.groups, group) != member.groups.end();
@@ -124,7 +129,9 @@ inline bool SlowPolicy::is_untracked(const Question& question) const {
     const Cidr* cidr = std::get_if<Cidr>(&rule.peer);
     return cidr != nullptr && cidr->length() == 0 && cidr->family() == question.remote.family();
   };
-  const auto is_open_rule = [&](const RuleInput* rule) { return is_open(*rule); };
+  const auto is_open_rule = [&](const RuleInput* rule) {
+    return is_open(*rule) && rule->condition.is_none();
+  };
   if (!std::ranges::any_of(matching_rules(question), is_open_rule)) return false;
   for (const GroupInput& group : input_.groups) {
     const std::vector<GroupIndex>& held = interface(question).groups;
@@ -133,6 +140,7 @@ inline bool SlowPolicy::is_untracked(const Question& question) const {
       const bool is_all = rule.proto.number == -1;
       const bool is_every_port =
           rule.proto.number == number && rule.ports.low == 0 && rule.ports.high == 65535;
+      if (!rule.condition.is_none()) continue;
       if (rule.direction != question.direction && is_open(rule) && (is_all || is_every_port)) {
         return true;
       }
@@ -181,9 +189,12 @@ inline bool SlowPolicy::is_exempt(const Question& question) const {
   const bool is_udp = question.proto == Proto::Udp;
   const int here = is_egress ? question.source_port : question.port;
   const int there = is_egress ? question.port : question.source_port;
-  if (is_udp && question.remote.is_v4() && here == 68 && there == 67) return true;
-  if (is_udp && !question.remote.is_v4() && here == 546 && there == 547) return true;
   const std::string remote = question.remote.to_string();
+  const bool is_dhcp =
+      question.remote.is_v4() ? here == 68 && there == 67 : here == 546 && there == 547;
+  const bool is_server = remote == "255.255.255.255" || remote == "ff02::1:2" ||
+                         Cidr::parse("fe80::/10")->contains(question.remote);
+  if (is_udp && is_dhcp && is_server) return true;
   const auto is_one_of = [&](const std::vector<std::string>& texts) {
     return std::ranges::find(texts, remote) != texts.end();
   };
@@ -211,7 +222,68 @@ inline bool SlowPolicy::is_exempt(const Question& question) const {
 
 // -- 1.9: all together ----------------------------------------------------------------------------
 
+// The rules that admit it: the plain ones, or, if there is none, those that demand something.
 inline Decision SlowPolicy::decide(const Question& question) const {
+  const std::vector<const RuleInput*> all = matching_rules(question);
+  std::vector<const RuleInput*> plain;
+  for (const RuleInput* rule : all) {
+    if (rule->condition.is_none()) plain.push_back(rule);
+  }
+  if (!plain.empty() || all.empty()) return decide_by(plain, question);
+  Decision decision = decide_by(all, question);
+  decision.conditional = decision.verdict == Verdict::Accept && decision.by == By::Rule;
+  return decision;
+}
+
+// A domain at a time, letter by letter.
+inline bool SlowPolicy::meets_demand(const RuleInput& rule, const Identified& identified) {
+  const RuleCondition& condition = rule.condition;
+  const bool has_name = identified.app == App::Tls || identified.app == App::Http ||
+                        identified.app == App::Quic || identified.app == App::Dns;
+  if (condition.app != App::Unknown && condition.app != identified.app) return false;
+  if (condition.app == App::Unknown && !has_name) return false;
+  if (condition.domains.empty()) return true;
+  for (const std::string& domain : condition.domains.domains()) {
+    if (domain == identified.name) return true;
+    if (domain.starts_with("*.") && identified.name.ends_with(domain.substr(1))) return true;
+  }
+  return false;
+}
+
+inline Decision SlowPolicy::decide_identified(const Question& question,
+                                              const Identified& identified) const {
+  const bool is_untold = identified.app == App::Unknown || identified.app == kUninspected;
+  std::vector<const RuleInput*> plain;
+  std::vector<const RuleInput*> met;
+  bool has_app = false;
+  const std::vector<const RuleInput*> all = matching_rules(question);
+  for (const RuleInput* rule : all) {
+    Identified without_name = identified;
+    RuleInput any_name = *rule;
+    any_name.condition.domains = DomainSet();
+    if (any_name.condition.is_none() && !rule->condition.is_none()) {
+      has_app = has_app || carries_name(identified.app);
+    } else if (meets_demand(any_name, without_name)) {
+      has_app = true;
+    }
+    if (rule->condition.is_none()) {
+      plain.push_back(rule);
+    } else if (is_untold ? input_.layer7.allow_unknown : meets_demand(*rule, identified)) {
+      met.push_back(rule);
+    }
+  }
+  Decision decision = decide_by(plain.empty() ? met : plain, question);
+  if (decision.by == By::Rule) decision.tracked = true;
+  if (decision.reason != DropReason::NoRule || all.empty()) return decision;
+  decision.reason = identified.app == App::Unknown   ? DropReason::AppUnknown
+                    : identified.app == kUninspected ? DropReason::AppUninspected
+                    : has_app                        ? DropReason::DomainMismatch
+                                                     : DropReason::AppMismatch;
+  return decision;
+}
+
+inline Decision SlowPolicy::decide_by(const std::vector<const RuleInput*>& rules,
+                                      const Question& question) const {
   Decision decision;
   if (is_exempt(question)) {
     decision.verdict = Verdict::Accept;
@@ -229,7 +301,6 @@ inline Decision SlowPolicy::decide(const Question& question) const {
     if (acl.asked && !acl.allow) return denied;
     decision.acl = acl;
   }
-  const std::vector<const RuleInput*> rules = matching_rules(question);
   if (rules.empty()) return decision;
   const RuleInput* smallest = *std::ranges::min_element(
       rules, {}, [](const RuleInput* rule) -> const std::string& { return rule->id; });

@@ -13,6 +13,9 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include "base/drop_reason.h"
 #include "control/main/replay_capture.h"
 #include "tests/replay/replay_fixture.h"
 
@@ -94,6 +97,30 @@ void expect_one_record_per_flow(const std::vector<std::string>& lines,
   }
 }
 
+// A dropped packet has a reason of the one table, and each interface that judged it but the last
+// has let it pass; any other packet has none of them, and no interface refused it.
+void expect_one_reason(const std::string& line, const std::filesystem::path& file) {
+  static const std::set<std::string_view> kReasons = [] {
+    std::set<std::string_view> names;
+    for (const DropReasonRow& row : kDropReasons) names.insert(row.name);
+    names.erase(name_of(DropReason::None));
+    return names;
+  }();
+  static const std::set<std::string_view> kPasses = {
+      "rule", "flow", "related", "none", "exempt", "unknown-address", "acl", "not-ip"};
+  const nlohmann::json told = nlohmann::json::parse(line, nullptr, false);
+  ASSERT_FALSE(told.is_discarded()) << file << " " << line;
+  const std::string verdict = told["verdict"], reason = told["reason"];
+  const bool is_dropped = verdict == "drop";
+  EXPECT_TRUE((is_dropped ? kReasons : kPasses).contains(reason)) << file << " " << line;
+  std::size_t refusals = 0;
+  for (const nlohmann::json& check : told["checks"]) {
+    if (refusals > 0) ADD_FAILURE() << "judged beyond its refusal: " << file << " " << line;
+    refusals += check["verdict"] == "drop" ? 1 : 0;
+  }
+  EXPECT_LE(refusals, is_dropped ? 1u : 0u) << file << " " << line;
+}
+
 std::string policy_for(const std::set<IpAddr>& addresses) {
   std::string policy(kAllowAll);
   std::size_t number = 0;
@@ -127,6 +154,7 @@ TEST_F(ReplayTest, gives_each_packet_of_every_capture_one_verdict_and_accounts_f
     for (std::size_t i = 0; i < told.size(); ++i) {
       const std::string head = "{\"packet\":" + std::to_string(i + 1) + ",";
       ASSERT_TRUE(told[i].starts_with(head)) << file << " " << told[i];
+      expect_one_reason(told[i], file);
     }
     expect_one_record_per_flow(lines("log"), file);
     for (const LogLawRow& row : outcome.law) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -84,6 +85,43 @@ TEST_F(ReplayTest, refuses_what_no_rule_allows_and_remembers_what_one_does) {
   EXPECT_EQ(outcome.counts.drops[static_cast<std::size_t>(DropReason::NoRule)], 2u);
   expect_law(outcome);
 }
+
+#if SLUICE_HAS_HYPERSCAN
+TEST_F(ReplayTest, says_what_a_connection_turned_out_to_be) {
+  // A ClientHello for one cipher and one name (RFC 8446 4.1.2).
+  const std::string hello = std::string("\x16\3\1\0\x44\1\0\0\x40\3\3", 11) + std::string(32, 'r') +
+                            std::string("\0\0\2\x13\1\1\0\0\x15\0\0\0\x11\0\x0f\0\0\x0c", 18) +
+                            "shop.example";
+  Bytes said = tcp(40000, 80, kAck, 1, 1, hello.size());
+  std::copy(hello.begin(), hello.end(), said.end() - static_cast<std::ptrdiff_t>(hello.size()));
+  const auto end = static_cast<std::uint32_t>(1 + hello.size());
+  const std::string policy =
+      std::string(kTwoInterfaces) + "[[signature]]\nid='shop'\npattern='shop[.]'\naction='alert'\n";
+  const auto outcome =
+      run(CaptureFile()
+              .add(kT, ethernet(ipv4("198.51.100.7", "10.0.1.10", Proto::Tcp, said)))
+              .add(kT, ethernet(ipv4("10.0.1.10", "198.51.100.7", Proto::Tcp,
+                                     tcp(80, 40000, kAck, 1, end))))
+              .add(kT, ethernet(ipv4("198.51.100.7", "10.0.1.10", Proto::Tcp,
+                                     tcp(40000, 80, kAck, end, 1))))
+              .add(kT, ethernet(ipv4("198.51.100.7", "10.0.1.10", Proto::Tcp,
+                                     tcp(40000, 80, kAck, end, 1))))
+              .add(kT + 1,
+                   ethernet(ipv4("198.51.100.7", "10.0.1.10", Proto::Tcp, tcp(40001, 80, kAck)))),
+          policy);
+  EXPECT_FALSE(outcome.error.has_value());
+  ASSERT_EQ(verdicts().size(), 5u);
+  for (const int i : {0, 1, 2, 3}) {  // the last of them take the short way
+    const auto known = verdicts()[i]["checks"][0];
+    EXPECT_EQ(known.value("app", ""), "tls") << known;
+    EXPECT_EQ(known.value("domain", ""), "shop.example") << known;
+    EXPECT_EQ(known.value("ja4", "").size(), 36u) << known;
+    EXPECT_EQ(known.value("signature", ""), "shop") << known;
+  }
+  const auto other = verdicts()[4]["checks"][0];
+  for (const char* key : {"domain", "ja4", "signature"}) EXPECT_FALSE(other.contains(key)) << other;
+}
+#endif
 
 TEST_F(ReplayTest, has_no_verdict_on_what_belongs_to_no_interface) {
   run(CaptureFile()

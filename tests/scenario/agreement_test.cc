@@ -22,6 +22,7 @@ constexpr std::size_t kQuestionsPerPolicy = 250;
 // Addresses are unique, because a bump in the wire tells interfaces by them.
 PolicyShape shape_for_the_wire() {
   PolicyShape shape;
+  shape.conditions = false;  // no packet here says what its connection is
   shape.interfaces = 12;
   shape.overlapping_vpcs = false;
   return shape;

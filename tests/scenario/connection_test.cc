@@ -184,7 +184,7 @@ TEST(Connection, dies_silently_when_idle_for_its_timeout) {  // CT-11, CT-19
 
 TEST(Connection, keeps_to_the_interfaces_own_timers) {  // CT-17
   WebScene scene(false);
-  scene.interface(kWeb).timeouts.tcp_established_s = 60;
+  scene.interface(kWeb).tracking.tcp_established_s = 60;
   scene.publish();
   scene.send(to_web(443, kSyn).numbers(100, 0));
   scene.send(from_web(443, kSynAck).numbers(500, 101));

@@ -162,7 +162,7 @@ TEST(Fragments, of_a_refused_first_are_refused_at_the_end_next_to_the_sender) {
   scene.allow_in(2, kUdp, 53, 53, "0.0.0.0/0");
   scene.publish();
   const Packet whole =
-      Packet().mac(kWebMac, kDbMac).ip(kWeb4, kDb4).udp(5'000, 53).payload(192).id(7);
+      Packet().mac(kWebMac, "02:ee:00:00:00:00").ip(kWeb4, kDb4).udp(5'000, 53).payload(192).id(7);
   EXPECT_EQ(scene.send(0, first_of(whole)).reason, DropReason::NoRule);
   const Outcome outcome = scene.send(0, last_of(whole));
   EXPECT_EQ(outcome.egress.reason, DropReason::FragmentRefused);
@@ -312,9 +312,7 @@ TEST(Fragments, pass_with_an_untracked_first_that_found_no_room_in_the_table) {
   scene.allow_in(0, kUdp, 53, 53, "0.0.0.0/0");
   scene.allow_out(0, kAll, 0, 0, "0.0.0.0/0");
   scene.publish();
-  for (std::uint16_t port = 10'000; port < 11'200; ++port) {
-    scene.send(Packet().ip(kClient, kWeb4).tcp(port, 443, kSyn));
-  }
+  scene.connect_many(1'200);
   const std::size_t flows = scene.flow_count();
   const Packet whole = datagram(53, 1);
   EXPECT_TRUE(scene.send(first_of(whole)).passed());
@@ -400,6 +398,40 @@ TEST(IcmpErrors, about_a_live_flow_pass_from_any_router) {  // CT-25
     EXPECT_EQ(outcome.ingress.by, By::Related);
   }
   EXPECT_EQ(scene.flow_count(), 1u) << "they make no flow";
+}
+
+TEST(IcmpErrors, that_come_in_fragments_pass_whole_or_not_at_all) {  // CT-22, CT-25
+  for (const IcmpErrorMode mode : {IcmpErrorMode::Related, IcmpErrorMode::Documented}) {
+    ErrorScene scene(mode);
+    const Packet quoted = Packet(scene.reply).payload(200);
+    const Packet error = ErrorScene::error(3, 4).quote(quoted, 208).id(7);
+    const Outcome first = scene.send(first_of(error));
+    const Outcome middle = scene.send(middle_of(error));
+    const Outcome last = scene.send(Packet(error).fragment(160, 56, false));
+    if (mode == IcmpErrorMode::Related) {
+      for (const Outcome& outcome : {first, middle, last}) {
+        EXPECT_TRUE(outcome.passed());
+        EXPECT_EQ(outcome.ingress.by, By::Related);
+      }
+    } else {
+      EXPECT_EQ(first.reason, DropReason::NoRule);
+      EXPECT_EQ(middle.reason, DropReason::FragmentRefused);
+      EXPECT_EQ(last.reason, DropReason::FragmentRefused);
+    }
+    EXPECT_EQ(scene.flow_count(), 1u);
+  }
+}
+
+TEST(IcmpErrors, lend_their_way_to_their_own_fragments_only) {  // CT-25
+  ErrorScene scene;
+  scene.add_acl(0).egress.push_back(Scene::acl_entry(100, true, kAll, 0, 0, "0.0.0.0/0"));
+  scene.policy.acls[0].ingress.push_back(Scene::acl_entry(100, true, kTcp, 0, 65'535, "0.0.0.0/0"));
+  scene.publish();
+  const Packet error = ErrorScene::error(3, 4).quote(Packet(scene.reply).payload(200), 208).id(7);
+  EXPECT_EQ(scene.send(first_of(error)).reason, DropReason::AclDeny);
+  EXPECT_EQ(scene.send(middle_of(error)).reason, DropReason::FragmentRefused);
+  const Packet other = ErrorScene::error(3, 4).quote(Packet(scene.reply).payload(200), 208).id(8);
+  EXPECT_FALSE(scene.send(middle_of(other)).is_finished) << "it waits for its own first one";
 }
 
 TEST(IcmpErrors, about_a_flow_that_a_policy_change_ended_need_a_rule) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "dataplane/worker_context.h"
+#include "flowtable/embryo.h"
 
 namespace sluice {
 
@@ -79,6 +80,7 @@ std::vector<NicInfo> Scene::make_nics() const {
     NicInfo nic;
     nic.config.id = "port-" + std::to_string(i);
     nic.mac.bytes = {2, 0xee, 0, 0, 0, static_cast<std::uint8_t>(i)};
+    nic.link_up = &link_up;
     nics.push_back(nic);
   }
   if (options_.wiring == Wiring::Bump) {
@@ -116,6 +118,7 @@ void Scene::make_workers() {
   config.flow_capacity = options_.flow_capacity;
   config.interface_capacity = options_.interface_capacity;
   config.start_ns = now_ns_;
+  config.key = options_.key;
   config.nics = make_nics();
   config.observer = options_.observe ? recorder_.get() : nullptr;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -207,11 +210,32 @@ void Scene::publish() {
   retired_.clear();
 }
 
+std::size_t Scene::take_turn(Worker& worker) {
+  const std::size_t worked = worker.turn(now_ns_);
+  const WorkerContext& context = worker.context();
+  const TurnWork& work = context.work;
+  const std::size_t sources = context.config.nics.size() + context.links.inbox.size() + 1;
+  const TurnWork bound = TurnWork::most(sources, work.packets);
+  EXPECT_LE(work.packets, bound.packets);
+  EXPECT_LE(work.visited, bound.visited);
+  EXPECT_LE(work.looked, bound.looked);
+  EXPECT_LE(work.asked, bound.asked);
+  EXPECT_LE(work.swept, bound.swept);
+  EXPECT_LE(work.reported, bound.reported);
+  most_work_.packets = std::max(most_work_.packets, work.packets);
+  most_work_.visited = std::max(most_work_.visited, work.visited);
+  most_work_.looked = std::max(most_work_.looked, work.looked);
+  most_work_.asked = std::max(most_work_.asked, work.asked);
+  most_work_.swept = std::max(most_work_.swept, work.swept);
+  most_work_.reported = std::max(most_work_.reported, work.reported);
+  return worked;
+}
+
 void Scene::settle() {
   std::size_t worked = 1;
   while (worked > 0) {
     worked = 0;
-    for (auto& worker : workers_) worked += worker->turn(now_ns_);
+    for (auto& worker : workers_) worked += take_turn(*worker);
   }
 }
 
@@ -253,8 +277,33 @@ std::vector<Outcome> Scene::send_together(std::uint16_t nic, const std::vector<B
 
 void Scene::turn(std::size_t times) {
   for (std::size_t i = 0; i < times; ++i) {
-    for (auto& worker : workers_) worker->turn(now_ns_);
+    for (auto& worker : workers_) take_turn(*worker);
   }
+}
+
+void Scene::serve_the_world() {
+  allow_in(0, kTcp, 443, 443, "0.0.0.0/1");
+  allow_in(0, kTcp, 443, 443, "128.0.0.0/1");
+  allow_in(0, kUdp, 53, 53, "128.0.0.0/1");
+  allow_in(0, kIcmp, 8, -1, "128.0.0.0/1");
+  publish();
+}
+
+void Scene::connect_many(std::uint32_t count) {
+  for (std::uint32_t n = 0; n < count; ++n) {
+    const auto port = static_cast<std::uint16_t>(10'000 + n);
+    const Packet to_web = Packet().ip(kClient, kWeb4).tcp(port, 443, kSyn).numbers(100, 0);
+    if (!send(to_web).passed()) continue;
+    send(Packet().ip(kWeb4, kClient).tcp(443, port, kSynAck).numbers(500, 101));
+    send(Packet(to_web).tcp(port, 443, kAck).numbers(101, 501));
+  }
+}
+
+void Scene::ask(WorkerRequest& request) {
+  mail(&request);
+  do {
+    take_turn(worker());
+  } while (worker().context().request != nullptr);
 }
 
 void Scene::wait_s(double seconds) {
@@ -326,17 +375,7 @@ std::uint64_t Scene::drops(DropReason reason) {
 
 InterfaceCounters Scene::counters(EniIndex eni) {
   InterfaceCounters sum;
-  for (auto& worker : workers_) {
-    const InterfaceCounters part = worker->interface_counters(eni);
-    for (std::size_t at = 0; at < 2; ++at) {
-      sum.accepted_packets[at] += part.accepted_packets[at];
-      sum.accepted_bytes[at] += part.accepted_bytes[at];
-      sum.dropped_packets[at] += part.dropped_packets[at];
-    }
-    for (std::size_t i = 0; i < kDropReasonCount; ++i) sum.drops[i] += part.drops[i];
-    sum.flows += part.flows;
-    sum.out_of_window += part.out_of_window;
-  }
+  for (auto& worker : workers_) sum.add(worker->interface_counters(eni));
   return sum;
 }
 
@@ -355,11 +394,14 @@ std::vector<LogLaw> Scene::log_law() {
 void Scene::check_live(Worker& worker) {
   WorkerContext& context = worker.context();
   std::map<std::pair<EniIndex, Direction>, std::uint64_t> live;
+  std::map<EniIndex, std::array<std::uint64_t, kEmbryoKinds>> tracked;
   std::size_t cursor = 0;
   do {
     cursor = context.flows.walk(cursor, 1'024, [&](const FlowTuple& tuple, const FlowState& state) {
       live[{tuple.eni, Direction::Ingress}] += state.packets[0];
       live[{tuple.eni, Direction::Egress}] += state.packets[1];
+      if (state.has(FlowState::kUntracked)) return;
+      ++tracked[tuple.eni][static_cast<std::size_t>(embryo_of(state))];
     });
   } while (cursor != 0);
   for (const RefusalCache& cache : context.refusals) {
@@ -374,6 +416,11 @@ void Scene::check_live(Worker& worker) {
       EXPECT_EQ(tallies[static_cast<std::size_t>(direction)].read(), (live[{eni, direction}]))
           << "eni " << i << " " << name_of(direction);
     }
+    const auto& row = std::as_const(context.counters).interface(eni);
+    const auto& [other, half_open, unanswered] = tracked[eni];
+    EXPECT_EQ(row.tracked.read(), other + half_open + unanswered) << "eni " << i;
+    EXPECT_EQ(row.half_open.read(), half_open) << "eni " << i;
+    EXPECT_EQ(row.unanswered.read(), unanswered) << "eni " << i;
   }
 }
 

@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -25,6 +26,7 @@
 #include "dataplane/burst.h"
 #include "dataplane/memory_io.h"
 #include "dataplane/requests.h"
+#include "dataplane/turn_work.h"
 #include "dataplane/worker.h"
 #include "lookup/snapshot_builder.h"
 #include "tests/packets/packet.h"
@@ -79,6 +81,7 @@ struct SceneOptions {
   bool publish = true;
   bool forward_unknown = false;  // of a bump
   bool source_check = true;      // of a bump, or of ports of interfaces
+  HashKey key{};
 };
 
 class Scene {
@@ -88,6 +91,9 @@ class Scene {
   ~Scene();
   Scene(const Scene&) = delete;
   Scene& operator=(const Scene&) = delete;
+
+  // Of all devices together, replayed captures apart.
+  std::atomic<bool> link_up{true};
 
   // Policy. Changes take effect with publish(), which raises the generation.
   SnapshotInput policy;
@@ -108,6 +114,11 @@ class Scene {
   Outcome send(const Packet& packet) { return send(0, packet.build()); }
   Outcome send(std::uint16_t nic, const Packet& packet) { return send(nic, packet.build()); }
   Outcome send(std::uint16_t nic, const Bytes& frame, std::uint32_t worker = 0);
+  // Handshakes of so many connections to port 443 of web, from ports 10,000 on of kClient: as far
+  // as rules and room allow.
+  void connect_many(std::uint32_t count);
+  // Group 0 serves the world: HTTPS to everybody, DNS and pings to the upper half of it. Publishes.
+  void serve_the_world();
   // All of them in one burst.
   std::vector<Outcome> send_together(std::uint16_t nic, const std::vector<Bytes>& frames);
   // What was said of a packet that was held when send() returned; by its number, from 1.
@@ -137,7 +148,12 @@ class Scene {
   Worker& worker(std::uint32_t index = 0) { return *workers_[index]; }
   MemoryIo& io(std::uint32_t index = 0) { return *ios_[index]; }
   void mail(WorkerRequest* request) { mail_[0]->try_push(request); }
+  // Lets the first worker answer it.
+  void ask(WorkerRequest& request);
   bool finish();
+  // The most of each unit that a turn did since the scene, or the last call, began. That no turn
+  // passes the bounds of turn_work.h is part of every scene.
+  TurnWork take_most_work() { return std::exchange(most_work_, {}); }
   std::uint32_t worker_count() const { return options_.workers; }
 
  private:
@@ -146,6 +162,7 @@ class Scene {
   std::vector<NicInfo> make_nics() const;
   void make_workers();
   void settle();
+  std::size_t take_turn(Worker& worker);
   void check_books();
   void check_live(Worker& worker);
 
@@ -156,6 +173,7 @@ class Scene {
   std::map<std::uint64_t, Outcome> outcomes_;
   std::vector<MemoryIo::Sent> unasked_;
   bool is_finished_ = false;
+  TurnWork most_work_;
 
   std::shared_ptr<const PolicySnapshot> published_;
   std::vector<std::shared_ptr<const PolicySnapshot>> retired_;

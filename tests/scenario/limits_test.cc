@@ -59,9 +59,7 @@ TEST(TableFull, of_tracked_flows_lets_untracked_connections_come_and_go) {
     scene.allow_in(0, kTcp, 22, 22, "0.0.0.0/0");
     scene.allow_out(0, kAll, 0, 0, "0.0.0.0/0");
     scene.publish();
-    for (std::uint16_t port = 10'000; port < 14'000; ++port) {
-      scene.send(Packet().ip(kClient, kWeb4).tcp(port, 443, kSyn));
-    }
+    scene.connect_many(4'000);
     ASSERT_EQ(scene.flow_count(), kFlowCapacityMin);
     const Packet to_web = Packet().ip(kClient, kWeb4).tcp(40'000, 22, kSyn);
     const Packet from_web = Packet().ip(kWeb4, kClient).tcp(22, 40'000, kSynAck);

@@ -8,6 +8,7 @@ namespace {
 constexpr std::uint16_t kUplink = 3;
 const MacAddr kNic0Mac{{2, 0xee, 0, 0, 0, 0}};
 const MacAddr kNic3Mac{{2, 0xee, 0, 0, 0, 3}};
+constexpr const char* kWebPortMac = "02:ee:00:00:00:00";  // of the router at the port of web
 
 MacAddr mac_at(const Bytes& frame, std::size_t at) {
   MacAddr mac;
@@ -175,7 +176,7 @@ TEST(Router, drops_what_leaves_a_vpc_without_uplink) {
   web.subnet = SubnetIndex(2);
   web.addresses = {*IpAddr::parse("10.9.0.10")};
   scene.publish();
-  const Packet packet = Packet().mac(kWebMac, kDbMac).ip("10.9.0.10", kClient).udp(1, 2);
+  const Packet packet = Packet().mac(kWebMac, kWebPortMac).ip("10.9.0.10", kClient).udp(1, 2);
   EXPECT_EQ(scene.send(0, packet).reason, DropReason::NoRoute);
 }
 
@@ -188,6 +189,30 @@ TEST(Router, drops_spoofed_sources) {  // SG-31
   const Packet inside_out = Packet().mac(kGatewayMac, kDbMac).ip(kApp4, kWeb4).udp(1, 2);
   EXPECT_EQ(scene.send(kUplink, inside_out).reason, DropReason::SourceCheck);
   EXPECT_EQ(scene.counters(kWeb).drops[static_cast<std::size_t>(DropReason::SourceCheck)], 2u);
+}
+
+TEST(Router, carries_what_belongs_to_a_delegated_prefix) {  // SG-28
+  constexpr const char* kDelegated = "10.0.1.200";
+  RouterScene scene;
+  EXPECT_EQ(scene.send(0, scene.web_to(kDelegated)).reason, DropReason::UnknownAddress);
+  scene.interface(kApp).prefixes = {*Cidr::parse("10.0.1.192/28")};
+  scene.publish();
+  for (const auto& [nic, packet] : {std::pair(std::uint16_t{0}, scene.web_to(kDelegated)),
+                                    std::pair(kUplink, scene.outside_to(kDelegated))}) {
+    const Outcome to_it = scene.send(nic, packet);
+    ASSERT_TRUE(to_it.passed()) << nic;
+    EXPECT_EQ(to_it.sent[0].nic, NicIndex(1));
+    EXPECT_EQ(to_it.ingress.eni, kApp);
+    EXPECT_EQ(mac_at(to_it.sent[0].bytes, 0).to_string(), kAppMac);
+  }
+  EXPECT_EQ(scene.send(0, scene.web_to("10.0.1.208")).reason, DropReason::UnknownAddress);
+  const Packet from_it = Packet().mac(kAppMac, "02:ee:00:00:00:01").ip(kDelegated, kDb4).udp(1, 2);
+  EXPECT_TRUE(scene.send(1, from_it).passed());
+  const Packet forged = Packet().mac(kWebMac, kWebPortMac).ip(kDelegated, kDb4).udp(1, 2);
+  EXPECT_EQ(scene.send(0, forged).reason, DropReason::SourceCheck);
+  const Packet inside_out =
+      Packet().mac(kGatewayMac, "02:ee:00:00:00:03").ip(kDelegated, kWeb4).udp(1, 2);
+  EXPECT_EQ(scene.send(kUplink, inside_out).reason, DropReason::SourceCheck);
 }
 
 // A piece of a datagram that was never sent whole: its first fragment is missing.
@@ -219,7 +244,7 @@ void fill_held_places(RouterScene& scene, std::uint16_t nic, const Packet& ipv4,
 TEST(Router, holds_fragments_of_one_port_while_another_floods) {
   RouterScene scene;
   fill_held_places(scene, 0, scene.web_to(kDb4),
-                   Packet().mac(kWebMac, kDbMac).ip(kWeb6, kClient6).udp(1, 2));
+                   Packet().mac(kWebMac, kWebPortMac).ip(kWeb6, kClient6).udp(1, 2));
   EXPECT_EQ(scene.send(0, later_piece(scene.web_to(kDb4), 999)).reason,
             DropReason::FragmentTooMany);
   EXPECT_FALSE(scene.send(kUplink, later_piece(scene.outside_to(kWeb4), 999)).is_finished);
@@ -227,18 +252,51 @@ TEST(Router, holds_fragments_of_one_port_while_another_floods) {
 
 TEST(Router, passes_fragments_in_order_though_no_more_can_be_held) {
   RouterScene scene;
-  const auto of = [](const char* mac, const char* source, const char* destination) {
-    return Packet().mac(mac, kGatewayMac).ip(source, destination).udp(1, 2);
+  const auto fill = [&](std::uint16_t nic, const char* mac, const char* ipv4, const char* to_ipv4,
+                        const char* ipv6, const char* to_ipv6) {
+    const std::string port_mac = "02:ee:00:00:00:0" + std::to_string(nic);
+    const Packet from = Packet().mac(mac, port_mac);
+    fill_held_places(scene, nic, Packet(from).ip(ipv4, to_ipv4).udp(1, 2),
+                     Packet(from).ip(ipv6, to_ipv6).udp(1, 2));
   };
-  fill_held_places(scene, 0, of(kWebMac, kWeb4, kDb4), of(kWebMac, kWeb6, kClient6));
-  fill_held_places(scene, 1, of(kAppMac, kApp4, kDb4), of(kAppMac, "fd00:10:0:1::20", kClient6));
-  fill_held_places(scene, 2, of(kDbMac, kDb4, kWeb4), of(kDbMac, "fd00:10:0:2::30", kClient6));
-  fill_held_places(scene, kUplink, of(kGatewayMac, kClient, kWeb4),
-                   of(kGatewayMac, kClient6, kWeb6));
+  fill(0, kWebMac, kWeb4, kDb4, kWeb6, kClient6);
+  fill(1, kAppMac, kApp4, kDb4, "fd00:10:0:1::20", kClient6);
+  fill(2, kDbMac, kDb4, kWeb4, "fd00:10:0:2::30", "2001:db8:7::8");
+  fill(kUplink, kGatewayMac, kClient, kWeb4, kClient6, kWeb6);
   ASSERT_EQ(scene.worker().counters().held, 1'024u) << "no place is left";
   const Packet whole = scene.web_to(kDb4).payload(192).id(5'000);
   EXPECT_TRUE(scene.send(0, Packet(whole).fragment(0, 80, true)).passed());
   EXPECT_TRUE(scene.send(0, Packet(whole).fragment(80, 120, false)).passed());
+}
+
+TEST(Router, routes_no_frame_that_is_for_another_station) {
+  RouterScene scene;
+  for (const char* destination : {kDb4, kClient}) {
+    const Packet packet = scene.web_to(destination);
+    EXPECT_EQ(scene.send(0, Packet(packet).mac(kWebMac, kDbMac)).reason, DropReason::ForeignMac);
+    EXPECT_EQ(scene.send(0, Packet(packet).mac(kWebMac, "02:ee:00:00:00:02")).reason,
+              DropReason::ForeignMac)
+        << "of another port of the router";
+    EXPECT_TRUE(scene.send(0, packet).passed());
+  }
+  const Packet from_outside = scene.outside_to(kWeb4);
+  EXPECT_EQ(scene.send(kUplink, Packet(from_outside).mac(kGatewayMac, kWebMac)).reason,
+            DropReason::ForeignMac);
+  EXPECT_TRUE(scene.send(kUplink, from_outside).passed());
+  const Packet piece = later_piece(Packet(from_outside).mac(kGatewayMac, kWebMac), 1);
+  EXPECT_EQ(scene.send(kUplink, piece).reason, DropReason::ForeignMac) << "and holds none";
+  EXPECT_EQ(scene.worker().counters().held, 0u);
+}
+
+TEST(Router, takes_every_frame_where_addresses_are_not_checked) {
+  SceneOptions options;
+  options.wiring = Wiring::Routed;
+  options.source_check = false;
+  Scene scene(options);
+  scene.allow_out(0, kAll, 0, 0, "0.0.0.0/0");
+  scene.allow_in(2, kAll, 0, 0, "0.0.0.0/0");
+  scene.publish();
+  EXPECT_TRUE(scene.send(0, Packet().mac(kWebMac, kDbMac).ip(kWeb4, kDb4).udp(1, 2)).passed());
 }
 
 TEST(Router, drops_impossible_addresses_and_what_is_for_many) {  // SG-63
@@ -301,7 +359,7 @@ TEST(Router, drops_until_the_gateway_is_known) {
   EXPECT_EQ(asked[0].bytes[38 + 3], 1) << "for 192.0.2.1";
   EXPECT_EQ(get16(asked[1].bytes, 12), 0x86dd);
   EXPECT_EQ(asked[1].bytes[54], 135);
-  const Packet out = Packet().mac(kWebMac, kDbMac).ip(kWeb4, kClient).udp(1, 2);
+  const Packet out = Packet().mac(kWebMac, kWebPortMac).ip(kWeb4, kClient).udp(1, 2);
   EXPECT_EQ(scene.send(0, out).reason, DropReason::NoNeighbor);
   scene.learn_gateways();
   EXPECT_TRUE(scene.send(0, out).passed());

@@ -294,5 +294,18 @@ TEST(Membership, follows_the_addresses_of_an_interface) {  // SG-27, SG-28
   EXPECT_EQ(scene.ask(kApp4), DropReason::None);
 }
 
+TEST(Membership, follows_the_prefixes_of_an_interface) {  // SG-27, SG-28
+  MemberScene scene;
+  constexpr const char* kInside = "10.0.1.35";
+  const Cidr prefix = *Cidr::parse("10.0.1.32/28");
+  scene.interface(kApp).prefixes = {prefix};
+  scene.publish();
+  EXPECT_EQ(scene.ask(kInside), DropReason::None);
+  scene.interface(kApp).prefixes.clear();
+  scene.interface(kWeb).prefixes = {prefix};
+  scene.publish();
+  EXPECT_EQ(scene.ask(kInside), DropReason::NoRule) << "now it is another one's";
+}
+
 }  // namespace
 }  // namespace sluice

@@ -43,6 +43,17 @@ std::vector<Bytes> traffic() {
     add(Packet(refused).fragment(0, 64, true));
     add(Packet(refused).fragment(64, 64, false));
     add(Packet().ip("192.0.2.1", "203.0.113.1").udp(port, 1));
+    const Packet error =
+        Packet()
+            .ip("192.0.2.254", kWeb4)
+            .icmp(3, 4)
+            .quote(Packet().ip(kWeb4, kClient).tcp(443, port, kAck).payload(80), 96)
+            .id(2'000u + n);
+    add(Packet(error).fragment(0, 56, true));
+    add(Packet(error).fragment(56, 48, false));
+    const Packet late_first = Packet(error).id(3'000u + n);
+    add(Packet(late_first).fragment(56, 48, false));
+    add(Packet(late_first).fragment(0, 56, true));
   }
   return frames;
 }
@@ -121,6 +132,62 @@ TEST(Workers, drop_what_was_handed_over_when_they_stop) {
   EXPECT_EQ(scene.io(0).outstanding(), 0u);
 }
 
+// The table that knows the train may be of another worker than the connection, which alone knows
+// that the first fragment does not fit.
+TEST(Workers, drop_the_fragments_of_a_first_one_that_its_owner_drops) {  // CT-22
+  SceneOptions options;
+  options.workers = 2;
+  Scene scene(options);
+  scene.policy.tracking.mode = TcpMode::Strict;
+  allow_some(scene);
+  scene.connect_many(8);
+  const auto segment = [](std::uint16_t port, std::uint32_t sequence, std::uint32_t id) {
+    return Packet()
+        .ip(kClient, kWeb4)
+        .tcp(port, 443, kAck)
+        .numbers(sequence, 501)
+        .payload(120)
+        .id(id);
+  };
+  for (std::uint32_t id = 1; id <= 64; ++id) {
+    const auto port = static_cast<std::uint16_t>(10'000 + id % 8);
+    const Packet far = segment(port, 101 + 50'000'000, id);
+    const Packet near = segment(port, 101, 1'000 + id);
+    EXPECT_EQ(scene.send(Packet(far).fragment(0, 80, true)).reason, DropReason::OutOfWindow);
+    EXPECT_EQ(scene.send(Packet(far).fragment(80, 60, false)).reason, DropReason::FragmentRefused)
+        << id;
+    EXPECT_TRUE(scene.send(Packet(near).fragment(0, 80, true)).passed());
+    EXPECT_TRUE(scene.send(Packet(near).fragment(80, 60, false)).passed()) << id;
+  }
+}
+
+// Both fragments lie in the inbox when the owner comes by.
+TEST(Workers, judge_a_first_fragment_before_those_that_follow_it) {
+  SceneOptions options;
+  options.workers = 2;
+  Scene scene(options);
+  scene.policy.tracking.mode = TcpMode::Strict;
+  allow_some(scene);
+  scene.connect_many(8);
+  std::vector<Bytes> frames;
+  for (std::uint32_t id = 1; id <= 16; ++id) {
+    const auto port = static_cast<std::uint16_t>(10'000 + id % 8);
+    const std::uint32_t sequence = id % 2 == 0 ? 101 : 101 + 50'000'000;
+    const Packet whole =
+        Packet().ip(kClient, kWeb4).tcp(port, 443, kAck).numbers(sequence, 501).payload(120).id(id);
+    frames.push_back(Packet(whole).fragment(0, 80, true).build());
+    frames.push_back(Packet(whole).fragment(80, 60, false).build());
+  }
+  // Worker 0 takes all turns that it needs before the other one has any.
+  for (const Bytes& frame : frames) {
+    scene.io(0).push(NicIndex(0), frame);
+    scene.worker(0).turn(scene.now_s() * kNanosPerSecond);
+  }
+  scene.turn(8);
+  EXPECT_EQ(scene.drops(DropReason::OutOfWindow), 8u);
+  EXPECT_EQ(scene.drops(DropReason::FragmentRefused), 8u);
+}
+
 TEST(Workers, drop_what_was_handed_over_to_one_that_had_stopped) {
   SceneOptions options;
   options.workers = 2;
@@ -154,6 +221,33 @@ TEST(Workers, count_what_no_device_took_in_the_end_as_stopped) {
   EXPECT_EQ(scene.nic(1).tx_packets, 0u);
   EXPECT_EQ(scene.worker().nic_counters(NicIndex(1)).tx_bytes, 0u);
   EXPECT_EQ(scene.nic(0).drops[static_cast<std::size_t>(DropReason::Stopped)], 1u);
+}
+
+TEST(Workers, measure_every_stage_while_somebody_asks) {
+  Scene scene(Wiring::Bump);
+  scene.allow_in(0, kUdp, 53, 53, "0.0.0.0/0");
+  scene.publish();
+  const Packet query = Packet().ip(kClient, kWeb4).udp(4'000, 53);
+  EXPECT_TRUE(scene.send(1, query).passed());
+  EXPECT_EQ(scene.worker().stage_times().packets, 0u);
+
+  scene.watch(4);
+  // Those with a tag go the whole way, the others the short one.
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(scene.send(1, query).passed());
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(scene.send(1, Packet(query).vlan(7)).passed());
+  const StageTimes times = scene.worker().stage_times();
+  EXPECT_EQ(times.packets, 10u);
+  EXPECT_EQ(times.bursts, 10u);
+  EXPECT_GT(times.idle_polls, 0u) << "of the other port";
+  for (std::size_t i = 0; i < kStageCount; ++i) {
+    const auto stage = static_cast<StageName>(i);
+    // Entered only where some flow is looked at.
+    EXPECT_EQ(times.cycles[i] > 0, stage != StageName::Identify) << name_of(stage);
+  }
+
+  scene.watch(0);
+  EXPECT_TRUE(scene.send(1, query).passed());
+  EXPECT_EQ(scene.worker().stage_times().packets, 10u);
 }
 
 TEST(Workers, answer_mail_between_bursts) {

@@ -35,11 +35,17 @@ OUTSIDE = {
     "toml++/": {"control"},
     "nlohmann/": {"control"},
     "CLI/": {"control"},
-    "openssl/": {"dataplane", "control"},
+    "openssl/": {"lookup", "control"},
     "pcap": {"dataplane", "control"},
     "hs/": {"lookup", "control"},
     "gtest/": set(),
     "benchmark/": set(),
+}
+# Libraries that a room uses through one file only: (room, beginning of their include).
+ONE_FILE = {
+    ("lookup", "hs/"): "lookup/l7_patterns.cc",
+    ("lookup", "openssl/"): "lookup/l7_crypto.cc",
+    ("control", "hs/"): "control/compile/build_patterns.cc",
 }
 FILE_LINES_MAX = 700
 FUNCTION_LINES_MAX = 70
@@ -54,6 +60,8 @@ WITHOUT_MIRRORED_TEST = {
     # Whole only inside of a snapshot: decide_twin_test compares their answers with a slow twin.
     "lookup/address_classes.cc",
     "lookup/group_rules.cc",
+    # Instead of l7_patterns.cc in builds without Hyperscan: says no to everything.
+    "lookup/l7_patterns_none.cc",
 }
 
 
@@ -121,6 +129,14 @@ def outside_libraries(tree):
             for prefix, rooms in OUTSIDE.items():
                 if name.startswith(f"<{prefix}") and room not in rooms:
                     yield Violation(path, number, f"{room} must not use {name}")
+
+
+def libraries_in_one_file(tree):
+    for path, text in cpp_files(tree):
+        for number, name in includes(text):
+            for (room, prefix), only in ONE_FILE.items():
+                if room_of(path) == room and name.startswith(f"<{prefix}") and path != only:
+                    yield Violation(path, number, f"{room} uses {name} in {only} only")
 
 
 def file_length(tree):
@@ -338,6 +354,7 @@ CHECKS = (
     ("includes follow the arrows between the rooms", include_arrows),
     ("includes are written from the root and name a file", includes_from_the_root),
     ("libraries from outside stay in their rooms", outside_libraries),
+    ("libraries that have one place stay there", libraries_in_one_file),
     (f"files have at most {FILE_LINES_MAX} lines", file_length),
     (f"functions have at most {FUNCTION_LINES_MAX} lines", function_length),
     (f"lines have at most {LINE_WIDTH_MAX} columns", line_width),

@@ -24,6 +24,11 @@ SAMPLES = {
     tidy.outside_libraries: (
         {"control/a.cc": "#include <vector>\n#include <rte_mbuf.h>\n"}, ("control/a.cc", 2),
         {"dataplane/a.cc": "#include <rte_mbuf.h>\n", "control/b.cc": "#include <CLI/CLI.hpp>\n"}),
+    tidy.libraries_in_one_file: (
+        {"lookup/l7_tls.cc": "\n#include <openssl/evp.h>\n"}, ("lookup/l7_tls.cc", 2),
+        {"lookup/l7_crypto.cc": "#include <openssl/evp.h>\n",
+         "lookup/l7_patterns.cc": "#include <hs/hs_runtime.h>\n",
+         "control/policy/a.cc": "#include <openssl/evp.h>\n"}),
     tidy.file_length: (
         {"base/a.h": "\n" * 701}, ("base/a.h", 701), {"base/a.h": "\n" * 700}),
     tidy.function_length: (

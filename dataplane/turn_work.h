@@ -1,0 +1,63 @@
+#pragma once
+
+// What one turn of a worker did, in units that are counted where they are done, and the most of
+// each that it may do. A packet never waits for more than this, whoever floods whom: established
+// connections cost none of it but their own place in a burst, so whatever else comes with them in a
+// turn is bounded by the number of packets and by the budgets below, not by the size of a table.
+//
+//      unit        what it costs                       where it is counted
+//      packets     a way through the pipeline          Worker::turn
+//      visited     a flow the timer wheel looks at     FlowShard::expire
+//      looked      a flow looked at to make room       FlowTable::longest_idle, choose_victim
+//      asked       a question put to the rules         VerdictCache
+//      swept       a flow, or a slot of refusals, that  LogSweep
+//                  the log sweep looks at
+//      reported    a record for the flow log           report_delta
+//
+// Worker thread only; read between turns.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/limits.h"
+
+namespace sluice {
+
+inline constexpr std::size_t kExpiredPerTurn = 64;  // flows that the wheel looks at
+inline constexpr std::size_t kSweptPerTurn = 512;   // slots that the log sweep looks at
+inline constexpr std::size_t kSettledPerTurn = 8;   // flows whose time to be identified is over
+inline constexpr std::size_t kFlushedPerTurn = 64;  // slots of a flush; each may be judged again
+
+struct TurnWork {
+  std::uint64_t packets = 0;
+  std::uint64_t visited = 0;
+  std::uint64_t looked = 0;
+  std::uint64_t asked = 0;
+  std::uint64_t swept = 0;
+  std::uint64_t reported = 0;
+
+  // Two ends of a packet; at each the interface's share, its allowance, the worker's share and the
+  // table itself may each ask two buckets of eight for a flow that makes room.
+  static constexpr std::uint64_t kLookedPerPacket = 2 * 4 * 16;
+  // At each end: the flow found, and the packet; an ICMP error asks for what it quotes, too.
+  static constexpr std::uint64_t kAskedPerPacket = 2 * 4;
+  // At each end: two of the flow itself, two of each of four that make room, or one of a refusal
+  // and one that it takes the place of.
+  static constexpr std::uint64_t kReportedPerPacket = 2 * (2 + 2 * 4 + 2);
+
+  // The bound of a turn that worked on so many packets; `sources`: devices, inboxes of other
+  // workers, and the fragment table, each of which gives one burst.
+  static constexpr TurnWork most(std::uint64_t sources, std::uint64_t packets) {
+    TurnWork bound;
+    bound.packets = sources * kBurstMax;
+    bound.visited = kExpiredPerTurn;
+    bound.looked = packets * kLookedPerPacket;
+    const std::uint64_t settled = kExpiredPerTurn + kSettledPerTurn + kFlushedPerTurn;
+    bound.asked = packets * kAskedPerPacket + settled;
+    bound.swept = kSweptPerTurn;
+    bound.reported = packets * kReportedPerPacket + 2 * (settled + kSweptPerTurn);
+    return bound;
+  }
+};
+
+}  // namespace sluice
