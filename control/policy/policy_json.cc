@@ -35,6 +35,10 @@ void put_match(Json& object, ProtoMatch proto, PortMatch ports) {
   }
 }
 
+void put_tags(Json& object, const Tags& tags) {
+  for (const auto& [key, value] : tags) object["tags"][key] = value;
+}
+
 Json rules_to_json(const std::vector<SecurityRule>& rules) {
   Json array = Json::array();
   for (const SecurityRule& rule : rules) {
@@ -46,6 +50,7 @@ Json rules_to_json(const std::vector<SecurityRule>& rules) {
     const std::vector<std::string>& domains = rule.condition.domains.domains();
     if (!domains.empty()) object["domains"] = domains;
     put_text(object, "description", rule.description);
+    put_tags(object, rule.tags);
     array.push_back(std::move(object));
   }
   return array;
@@ -88,9 +93,7 @@ Json to_json(const SecurityGroup& group) {
   put_text(object, "name", group.name);
   put_text(object, "description", group.description);
   object["vpc"] = group.vpc;
-  if (!group.tags.empty()) {
-    for (const auto& [key, value] : group.tags) object["tags"][key] = value;
-  }
+  put_tags(object, group.tags);
   object["ingress"] = rules_to_json(group.ingress);
   const bool egress_left_out = !group.egress.empty() && group.egress.front().implied;
   if (!egress_left_out) object["egress"] = rules_to_json(group.egress);

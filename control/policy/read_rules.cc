@@ -97,6 +97,24 @@ std::optional<RulePeer> read_peer(TableReader& table, std::string_view key) {
   return *cidr;
 }
 
+Tags read_tags(TableReader& table) {
+  Tags tags;
+  const Node* node = table.find("tags");
+  if (node == nullptr) return tags;
+  if (node->table() == nullptr) {
+    table.wrong_type(*node, "tags", "a table");
+    return tags;
+  }
+  for (const Node::Entry& entry : *node->table()) {
+    if (entry.value.string() == nullptr) {
+      table.wrong_type(entry.value, "tags." + quoted(entry.key), "a string");
+      continue;
+    }
+    tags.emplace_back(entry.key, *entry.value.string());
+  }
+  return tags;
+}
+
 // SG-22: such a rule can not match anything; it is no error with AWS either.
 void warn_of_family(TableReader& table, ProtoMatch proto, const Cidr& cidr, Position at) {
   const bool is_v4 = cidr.family() == Family::Ipv4;
@@ -134,6 +152,7 @@ std::optional<SecurityRule> read_security_rule(const Node& node, const std::stri
   const std::optional<RulePeer> peer = read_peer(table, peer_key);
   rule.peer_at = table.place_of(peer_key);
   rule.description = read_description(table);
+  rule.tags = read_tags(table);
   table.finish();
   if (!peer) return std::nullopt;
   rule.peer = *peer;
@@ -162,22 +181,6 @@ std::vector<SecurityRule> read_rule_set(TableReader& table, const std::string& g
     if (rule) rules.push_back(*std::move(rule));
   }
   return rules;
-}
-
-void read_tags(TableReader& table, SecurityGroup& group) {
-  const Node* node = table.find("tags");
-  if (node == nullptr) return;
-  if (node->table() == nullptr) {
-    table.wrong_type(*node, "tags", "a table");
-    return;
-  }
-  for (const Node::Entry& entry : *node->table()) {
-    if (entry.value.string() == nullptr) {
-      table.wrong_type(entry.value, "tags." + quoted(entry.key), "a string");
-      continue;
-    }
-    group.tags.emplace_back(entry.key, *entry.value.string());
-  }
 }
 
 // Nothing if the number could not be read; incomplete if something else could not, so that a number
@@ -243,7 +246,7 @@ SecurityGroup read_security_group(const Node& node, Findings& findings) {
   group.description = read_description(table);
   group.vpc = table.required_id("vpc").value_or("");
   group.vpc_at = table.place_of("vpc");
-  read_tags(table, group);
+  group.tags = read_tags(table);
   group.ingress = read_rule_set(table, group.id, Direction::Ingress);
   group.egress = table.find("egress") == nullptr
                      ? implied_egress(group.id, true, group.at)

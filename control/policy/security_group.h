@@ -27,6 +27,9 @@ struct GroupName {
 // Exactly one kind of peer (SG-16).
 using RulePeer = std::variant<Cidr, PrefixListName, GroupName>;
 
+// Keys and values, in the order of the document; no key is there twice.
+using Tags = std::vector<std::pair<std::string, std::string>>;
+
 struct SecurityRule {
   Direction direction = Direction::Ingress;
   ProtoMatch proto;
@@ -34,6 +37,7 @@ struct SecurityRule {
   RulePeer peer;
   RuleCondition condition;  // tcp and udp only
   std::string description;
+  Tags tags;              // they hang on the id, and are no part of it (SG-17)
   std::string canonical;  // what `id` is the hash of (product, section 11)
   std::string id;         // sgr-…
   bool implied = false;   // stands for an egress that was left out (SG-4), or of a default group
@@ -47,7 +51,7 @@ struct SecurityGroup {
   std::string name;  // may be empty
   std::string description;
   std::string vpc;
-  std::vector<std::pair<std::string, std::string>> tags;
+  Tags tags;
   std::vector<SecurityRule> ingress;
   std::vector<SecurityRule> egress;
   bool implied = false;  // a default group that the document does not write down (SG-5)

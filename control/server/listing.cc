@@ -297,9 +297,18 @@ OrderedJson interface_row(const Eni& eni, const Engine& engine, const Publisher&
   return out;
 }
 
+OrderedJson tags_to_json(const Tags& tags) {
+  OrderedJson object = OrderedJson::object();
+  for (const auto& [key, value] : tags) object[key] = value;
+  return object;
+}
+
 OrderedJson rules_to_json(const std::vector<SecurityRule>& rules) {
   return texts(rules, [](const SecurityRule& rule) {
-    return OrderedJson{{"rule", rule.id}, {"text", rule_text(rule)}, {"implied", rule.implied}};
+    return OrderedJson{{"rule", rule.id},
+                       {"text", rule_text(rule)},
+                       {"tags", tags_to_json(rule.tags)},
+                       {"implied", rule.implied}};
   });
 }
 
@@ -307,6 +316,7 @@ OrderedJson group_row(const SecurityGroup& group, std::size_t member_count) {
   return {{"group", group.id},
           {"name", group.name},
           {"description", group.description},
+          {"tags", tags_to_json(group.tags)},
           {"vpc", group.vpc},
           {"interfaces", member_count},
           {"ingress", rules_to_json(group.ingress)},

@@ -61,7 +61,7 @@ description = "web servers"
 vpc = "vpc-a"
 ingress = [
   { protocol = "tcp", ports = 443, source = "0.0.0.0/0", description = "HTTPS" },
-  { protocol = "tcp", ports = 22, source = "sg-admin" },
+  { protocol = "tcp", ports = 22, source = "sg-admin", tags = { ticket = "NET-7" } },
   { protocol = "icmp", type = 8, source = "198.51.100.0/24" },
 ]
 egress = [{ protocol = "udp", ports = 53, destination = "0.0.0.0/0" }]

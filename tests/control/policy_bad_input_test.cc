@@ -339,6 +339,9 @@ const Row kRules[] = {
     {"unknown_key",
      ingress("{protocol='-1',source='10.0.0.0/8',action='allow'}"),
      {"4:45 error unknown-key"}},
+    {"tag_number",
+     ingress("{protocol='-1',source='10.0.0.0/8',tags={a=1}}"),
+     {"4:53 error wrong-type"}},
     {"no_table",
      ingress("3"),
      {

@@ -151,7 +151,8 @@ class RandomPolicy {
     for (int i = 0; i < count; ++i) {
       const std::string peer = pick({v4(), v6(), "sg-" + number(0, 5), "pl-" + number(0, 1)});
       text += "{" + match() + "," + peer_key + "='" + peer + "'" +
-              pick({"", ",description='d " + number(0, 9) + "'"}) + "},";
+              pick({"", ",description='d " + number(0, 9) + "'"}) +
+              pick({"", ",tags={t='" + number(0, 9) + "'}"}) + "},";
     }
     return text + "]\n";
   }

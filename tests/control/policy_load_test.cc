@@ -60,6 +60,8 @@ TEST_F(ShopPolicy, has_its_rules_completed) {  // SG-16, SG-17
   EXPECT_EQ(web.ingress[1].ports.low, 8000);
   EXPECT_EQ(web.ingress[1].ports.high, 8080);
   EXPECT_EQ(web.ingress[1].peer, RulePeer(GroupName{"sg-lb"}));
+  EXPECT_EQ(web.ingress[1].tags, (Tags{{"ticket", "NET-7"}}));
+  EXPECT_EQ(web.ingress[1].canonical, "sg-web|ingress|tcp|8000-8080|sg-lb");
   EXPECT_EQ(web.ingress[2].canonical, "sg-web|ingress|icmp|8/-1|pl-office");
 }
 

@@ -57,10 +57,11 @@ TEST(CanonicalRule, writes_ipv6_as_rfc_5952_does) {
   EXPECT_EQ(peer_text(cidr("2001:0DB8:0:0:1:0:0:1/128")), "2001:db8::1:0:0:1/128");
 }
 
-TEST(CanonicalRule, does_not_depend_on_the_description) {  // SG-17
+TEST(CanonicalRule, does_not_depend_on_the_description_or_tags) {  // SG-17
   SecurityRule one = rule(Direction::Ingress, proto(Proto::Tcp), {80, 80}, cidr("10.0.0.0/8"));
   SecurityRule other = one;
   other.description = "something else";
+  other.tags = {{"ticket", "NET-7"}};
   name_rule("sg-a", one);
   name_rule("sg-a", other);
   EXPECT_EQ(one.id, other.id);

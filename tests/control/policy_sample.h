@@ -64,7 +64,7 @@ vpc = "vpc-shop"
 tags = { team = "shop" }
 ingress = [
   { protocol = "tcp", ports = 443, source = "0.0.0.0/0", description = "HTTPS from anywhere" },
-  { protocol = "tcp", ports = "8000-8080", source = "sg-lb" },
+  { protocol = "tcp", ports = "8000-8080", source = "sg-lb", tags = { ticket = "NET-7" } },
   { protocol = "icmp", type = 8, source = "pl-office" },
 ]
 # egress left out: allow all, IPv4 and IPv6 (SG-4). egress = []: nothing.

@@ -621,6 +621,7 @@ TEST_F(Sockets, lists_interfaces_groups_ports_and_workers) {
   ASSERT_EQ(groups.size(), 1u);
   EXPECT_EQ(groups[0]["interfaces"], 1);
   EXPECT_EQ(groups[0]["ingress"][0]["text"], "tcp 443 from 0.0.0.0/0, HTTPS");
+  EXPECT_EQ(groups[0]["ingress"][1]["tags"], nlohmann::json({{"ticket", "NET-7"}}));  // SG-17
   EXPECT_EQ(client.call("group.list", {{"group", "sg-x"}})["error"]["data"]["code"],
             "unknown-group");
   EXPECT_EQ(client.call("port.list")["result"]["ports"].size(), 1u);
