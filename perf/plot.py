@@ -68,9 +68,12 @@ def ticks(low, high):
 
 
 def short(number):
-    """4096 as 4 k, 500000 as 500,000; rates with three digits."""
+    """4096 as 4 k, 500000 as 500 k, 1000 as 1,000; rates with three digits."""
+    for thousand in (1024, 1000):
+        if number > thousand and number % thousand == 0:
+            return f"{number / thousand:.0f} k"
     if number >= 1000:
-        return f"{number / 1024:.0f} k" if number % 1024 == 0 else f"{number:,.0f}"
+        return f"{number:,.0f}"
     return f"{number:.3g}"
 
 
