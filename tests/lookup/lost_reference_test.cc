@@ -15,6 +15,7 @@
 #include "lookup/decide.h"
 #include "lookup/snapshot_builder.h"
 #include "tests/reference/random_policy.h"
+#include "tests/reference/test_scale.h"
 
 namespace sluice {
 namespace {
@@ -183,7 +184,7 @@ TEST_P(LostReference, of_a_subnet_to_its_acl_is_an_error) {  // NA-6
     EXPECT_NE(fresh.error().sentence.find("network ACL number"), std::string::npos);
   }
 }
-INSTANTIATE_TEST_SUITE_P(seed, LostReference, testing::Range<std::uint64_t>(0, 10));
+INSTANTIATE_TEST_SUITE_P(seed, LostReference, testing::Range<std::uint64_t>(0, scaled_count(10)));
 
 // The seeds have every kind of reference, and losing one refuses packets that were allowed: what
 // is asked above is not asked of nothing.
