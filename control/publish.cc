@@ -163,8 +163,7 @@ std::optional<Error> Publisher::restore_edits(Candidate& candidate) {
 
 // The edits become part of the policy that they are of, whose snapshot has them already.
 void Publisher::commit(StagedEdits& staged, ActivePolicy& active, const ListStamp& stamp) {
-  std::vector<ListChange> changes = staged.list_changes();
-  staged.commit(active.policy, active.input);
+  std::vector<ListChange> changes = staged.commit(active.policy, active.input);
   const auto shared = std::make_shared<const ListStamp>(stamp);
   for (ListChange& change : changes) {
     const std::size_t place = staged.places().prefix_list(change.list).value();

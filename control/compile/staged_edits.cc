@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "control/policy/check_sizes.h"
-#include "control/policy/rule_id.h"
 #include "control/policy/table_reader.h"
 
 namespace sluice {
@@ -21,21 +21,28 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
-std::vector<SecurityRule>& rules_of(SecurityGroup& group, Direction direction) {
-  return direction == Direction::Ingress ? group.ingress : group.egress;
-}
-
-bool has_rule(const SecurityGroup& group, const std::string& id) {
-  const auto is_it = [&](const SecurityRule& rule) { return rule.id == id; };
-  return std::any_of(group.ingress.begin(), group.ingress.end(), is_it) ||
-         std::any_of(group.egress.begin(), group.egress.end(), is_it);
-}
-
-// What was implied is written down from now on, or it would be implied no more.
-void write_down(SecurityGroup& group) {
-  group.implied = false;
-  for (SecurityRule& rule : group.ingress) rule.implied = false;
-  for (SecurityRule& rule : group.egress) rule.implied = false;
+// Takes the entries out of both, which hold the same in the same order, and gives back what they
+// were. Reads neither twice.
+std::vector<PrefixListEntry> take_entries(const std::set<Cidr>& removed,
+                                          std::vector<PrefixListEntry>& entries,
+                                          std::vector<Cidr>& cidrs) {
+  CHECK(entries.size() == cidrs.size());
+  std::vector<PrefixListEntry> taken;
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < cidrs.size(); ++i) {
+    if (taken.size() < removed.size() && removed.contains(cidrs[i])) {
+      taken.push_back(std::move(entries[i]));
+      continue;
+    }
+    if (kept != i) {
+      entries[kept] = std::move(entries[i]);
+      cidrs[kept] = cidrs[i];
+    }
+    ++kept;
+  }
+  entries.resize(kept);
+  cidrs.resize(kept);
+  return taken;
 }
 
 }  // namespace
@@ -48,10 +55,11 @@ void StagedEdits::stage(const PolicyEdit& edit, Findings& findings) {
              edit);
 }
 
-SecurityGroup& StagedEdits::touch_group(std::size_t place) {
-  const auto [staged, is_new] = groups_.try_emplace(place);
-  if (is_new) staged->second.group = policy_.groups[place];
-  return staged->second.group;
+StagedGroup& StagedEdits::touch_group(std::size_t place) {
+  const auto staged = groups_.find(place);
+  if (staged != groups_.end()) return staged->second.group;
+  return groups_.emplace(place, TouchedGroup{StagedGroup(policy_.groups[place]), {}})
+      .first->second.group;
 }
 
 StagedEdits::StagedInterface& StagedEdits::touch_interface(std::size_t place) {
@@ -94,38 +102,34 @@ void StagedEdits::stage_addition(const RuleAddition& edit, Findings& findings) {
     findings.error(kNowhere, "unknown-group", "there is no security_group " + quoted(edit.group));
     return;
   }
-  SecurityGroup& group = touch_group(*place);
-  check_peer(group, edit.rule, findings);
-  if (has_rule(group, edit.rule.id)) {
+  check_peer(policy_.groups[*place], edit.rule, findings);
+  StagedGroup& group = touch_group(*place);
+  if (group.has_rule(edit.rule.id)) {
     findings.error(edit.rule.at, "duplicate-rule",
-                   "security_group " + quoted(group.id) + " has the rule " + edit.rule.canonical +
+                   "security_group " + quoted(group.id()) + " has the rule " + edit.rule.canonical +
                        " already, as " + edit.rule.id);
     return;
   }
-  write_down(group);
-  std::vector<SecurityRule>& rules = rules_of(group, edit.rule.direction);
-  rules.push_back(edit.rule);
-  check_rule_count(group.id, edit.rule.direction, rules.size(), kNowhere, findings);
+  group.add_rule(edit.rule);
+  added_rules_.insert_or_assign(edit.rule.id, *place);
+  const Direction direction = edit.rule.direction;
+  check_rule_count(group.id(), direction, group.rule_count(direction), kNowhere, findings);
+}
+
+// A rule belongs to one group for ever, since its id is made of the group's.
+std::optional<std::size_t> StagedEdits::place_of_rule(const std::string& rule) const {
+  const auto added = added_rules_.find(rule);
+  if (added != added_rules_.end()) return added->second;
+  const std::optional<RuleIndex> number = registry_.rules.find(rule);
+  if (!number) return std::nullopt;
+  return places_.group(registry_.groups.name_of(registry_.rule_groups.of(*number)));
 }
 
 void StagedEdits::stage_removal(const RuleRemoval& edit, Findings& findings) {
-  const std::optional<RuleIndex> rule = registry_.rules.find(edit.rule);
-  const std::string owner =
-      rule ? registry_.groups.name_of(registry_.rule_groups.of(*rule)) : std::string();
-  std::optional<std::size_t> place = places_.group(owner);
-  // A rule that an edit of this very batch added has no number yet.
-  for (const auto& [at, staged] : groups_) {
-    if (has_rule(staged.group, edit.rule)) place = at;
-  }
-  if (place &&
-      has_rule(groups_.contains(*place) ? groups_.at(*place).group : policy_.groups[*place],
-               edit.rule)) {
-    SecurityGroup& group = touch_group(*place);
-    write_down(group);
-    const auto is_it = [&](const SecurityRule& one) { return one.id == edit.rule; };
-    std::erase_if(group.ingress, is_it);
-    std::erase_if(group.egress, is_it);
-    return;
+  const std::optional<std::size_t> place = place_of_rule(edit.rule);
+  if (place) {
+    StagedGroup& group = touch_group(*place);
+    if (group.has_rule(edit.rule)) return group.remove_rule(edit.rule);
   }
   findings.error(kNowhere, "unknown-rule", "the policy in force has no rule " + quoted(edit.rule));
 }
@@ -259,7 +263,7 @@ void StagedEdits::stamp_interfaces(ExistingMode mode, Generation generation) {
 
 void StagedEdits::compile(ExistingMode mode, Generation generation) {
   for (auto& [place, staged] : groups_) {
-    staged.input = compile_group(staged.group, input_.groups[place].vpc, registry_);
+    staged.input = compile_group(staged.group.settle(), input_.groups[place].vpc, registry_);
   }
   for (auto& [place, staged] : interfaces_) {
     staged.input.groups.clear();
@@ -307,54 +311,45 @@ bool StagedEdits::needs_tools() const {
   });
 }
 
-std::vector<ListChange> StagedEdits::list_changes() const {
-  std::vector<ListChange> changes;
-  for (const auto& [place, staged] : lists_) {
-    const PrefixList& list = policy_.prefix_lists[place];
-    ListChange change{list.id, {}, {}};
-    std::map<Cidr, PrefixListEntry> added = staged.added;
-    if (!staged.removed.empty()) {
-      for (const PrefixListEntry& entry : list.entries) {
-        if (!staged.removed.contains(entry.cidr)) continue;
-        const auto again = added.find(entry.cidr);
-        if (again != added.end() && again->second.description == entry.description) {
-          added.erase(again);  // taken away and put back as it was
-        } else {
-          change.removed.push_back(entry);
-        }
-      }
-    }
-    for (auto& [cidr, entry] : added) change.added.push_back(std::move(entry));
-    if (!change.is_none()) changes.push_back(std::move(change));
-  }
-  return changes;
-}
-
-void StagedEdits::commit(Policy& policy, SnapshotInput& input) {
+std::vector<ListChange> StagedEdits::commit(Policy& policy, SnapshotInput& input) {
   if (tools_ != nullptr) input.tools = tools_;
   for (auto& [place, staged] : groups_) {
-    policy.groups[place] = std::move(staged.group);
+    policy.groups[place] = std::move(staged.group.settle());
     input.groups[place] = std::move(staged.input);
   }
   for (auto& [place, staged] : interfaces_) {
     policy.interfaces[place] = std::move(staged.eni);
     input.interfaces[place] = std::move(staged.input);
   }
+  std::vector<ListChange> changes;
   for (auto& [place, staged] : lists_) {
-    std::vector<PrefixListEntry>& entries = policy.prefix_lists[place].entries;
-    std::vector<Cidr>& cidrs = input.prefix_lists[place].entries;
-    const std::set<Cidr>& removed = staged.removed;
-    if (!removed.empty()) {
-      std::erase_if(entries, [&removed](const PrefixListEntry& entry) {
-        return removed.contains(entry.cidr);
-      });
-      std::erase_if(cidrs, [&removed](const Cidr& cidr) { return removed.contains(cidr); });
-    }
-    for (auto& [cidr, entry] : staged.added) {
-      cidrs.push_back(cidr);
-      entries.push_back(std::move(entry));
+    ListChange change =
+        commit_list(staged, policy.prefix_lists[place], input.prefix_lists[place].entries);
+    if (!change.is_none()) changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
+ListChange StagedEdits::commit_list(const StagedList& staged, PrefixList& list,
+                                    std::vector<Cidr>& cidrs) {
+  ListChange change{list.id, {}, {}};
+  std::map<Cidr, PrefixListEntry> added = staged.added;
+  if (!staged.removed.empty()) {
+    for (PrefixListEntry& entry : take_entries(staged.removed, list.entries, cidrs)) {
+      const auto again = added.find(entry.cidr);
+      if (again != added.end() && again->second.description == entry.description) {
+        added.erase(again);  // taken away and put back as it was
+      } else {
+        change.removed.push_back(std::move(entry));
+      }
     }
   }
+  for (const auto& [cidr, entry] : staged.added) {
+    cidrs.push_back(cidr);
+    list.entries.push_back(entry);
+  }
+  for (auto& [cidr, entry] : added) change.added.push_back(std::move(entry));
+  return change;
 }
 
 }  // namespace sluice

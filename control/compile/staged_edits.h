@@ -5,7 +5,8 @@
 //
 //   stage() ... -> compile() -> change() -> change_snapshot() -> publish -> commit()
 //
-// Cost: the groups, interfaces and entries that are touched, whatever the size of the policy; with
+// Cost: the groups and interfaces that are touched, each once however many edits touch it, and the
+// edits themselves, whatever the size of the policy; a list that loses entries is read once; with
 // `reevaluate` or `flush` also a look at every interface. Control thread. Borrows all it is given.
 
 #include <algorithm>
@@ -13,10 +14,12 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.h"
 #include "control/compile/compiler.h"
+#include "control/compile/staged_group.h"
 #include "control/policy/finding.h"
 #include "control/policy/list_versions.h"
 #include "control/policy/policy.h"
@@ -49,16 +52,13 @@ class StagedEdits {
   // Lasts as long as this object and the policy stay as they are.
   SnapshotChange change(Generation generation) const;
 
-  // What becomes of the entries of lists. Before commit(); costs the lists that lose entries.
-  std::vector<ListChange> list_changes() const;
-
-  // Puts the copies in their places.
-  void commit(Policy& policy, SnapshotInput& input);
+  // Puts the copies in their places, once, and says what became of the entries of lists.
+  std::vector<ListChange> commit(Policy& policy, SnapshotInput& input);
 
  private:
-  struct StagedGroup {
-    SecurityGroup group;
-    GroupInput input;
+  struct TouchedGroup {
+    StagedGroup group;
+    GroupInput input;  // by compile()
   };
   struct StagedInterface {
     Eni eni;
@@ -83,9 +83,12 @@ class StagedEdits {
   void stage_entry(const EntryChange& edit, Findings& findings);
   void check_peer(const SecurityGroup& group, const SecurityRule& rule, Findings& findings) const;
   bool are_joined(const std::string& a, const std::string& b) const;
-  SecurityGroup& touch_group(std::size_t place);
+  std::optional<std::size_t> place_of_rule(const std::string& rule) const;
+  StagedGroup& touch_group(std::size_t place);
   StagedInterface& touch_interface(std::size_t place);
   bool holds(std::size_t list, const Cidr& cidr) const;
+  static ListChange commit_list(const StagedList& staged, PrefixList& list,
+                                std::vector<Cidr>& cidrs);
   std::set<GroupIndex> affected_groups() const;
   void stamp_interfaces(ExistingMode mode, Generation generation);
 
@@ -95,9 +98,11 @@ class StagedEdits {
   const PolicyPlaces& places_;
   Registry& registry_;
   // By their places in the policy.
-  std::map<std::size_t, StagedGroup> groups_;
+  std::map<std::size_t, TouchedGroup> groups_;
   std::map<std::size_t, StagedInterface> interfaces_;
   std::map<std::size_t, StagedList> lists_;
+  // Of rules that came with these edits, and have no number yet: the place of the group.
+  std::unordered_map<std::string, std::size_t> added_rules_;
   std::set<std::string> regrouped_;  // groups whose members change
   std::shared_ptr<const L7Tools> tools_;
 };
