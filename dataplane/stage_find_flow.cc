@@ -145,6 +145,7 @@ DropReason lasting_reason(const Decision& refusal) {
 }
 
 Decision judge_again(WorkerContext& context, const FlowTuple& tuple, const FlowState& state) {
+  ++context.work.rejudged;
   const Question first = first_question_of(tuple, state);
   const Decision decision = context.verdicts.decide(*context.policy, first);
   // One that is looked at will be judged by what it turns out to be.

@@ -10,9 +10,15 @@
 //      visited     a flow the timer wheel looks at     FlowShard::expire
 //      looked      a flow looked at to make room       FlowTable::longest_idle, choose_victim
 //      asked       a question put to the rules         VerdictCache
+//      rejudged    such a question, about a flow that  judge_again
+//                  a policy change is after
 //      swept       a flow, or a slot of refusals, that  LogSweep
 //                  the log sweep looks at
 //      reported    a record for the flow log           report_delta
+//
+// After a change that judges all flows anew (`--existing reevaluate`) each is judged when its own
+// next packet comes or its timer rings, never all at once: the rate is that of packets, and a new
+// connection that comes in the same burst waits for one question of each packet before it, as ever.
 //
 // Worker thread only; read between turns.
 
@@ -33,6 +39,7 @@ struct TurnWork {
   std::uint64_t visited = 0;
   std::uint64_t looked = 0;
   std::uint64_t asked = 0;
+  std::uint64_t rejudged = 0;
   std::uint64_t swept = 0;
   std::uint64_t reported = 0;
 
@@ -41,6 +48,8 @@ struct TurnWork {
   static constexpr std::uint64_t kLookedPerPacket = 2 * 4 * 16;
   // At each end: the flow found, and the packet; an ICMP error asks for what it quotes, too.
   static constexpr std::uint64_t kAskedPerPacket = 2 * 4;
+  // At each end: the packet's flow, and the one that an ICMP error quotes.
+  static constexpr std::uint64_t kRejudgedPerPacket = 2 * 2;
   // At each end: two of the flow itself, two of each of four that make room, or one of a refusal
   // and one that it takes the place of.
   static constexpr std::uint64_t kReportedPerPacket = 2 * (2 + 2 * 4 + 2);
@@ -54,6 +63,7 @@ struct TurnWork {
     bound.looked = packets * kLookedPerPacket;
     const std::uint64_t settled = kExpiredPerTurn + kSettledPerTurn + kFlushedPerTurn;
     bound.asked = packets * kAskedPerPacket + settled;
+    bound.rejudged = packets * kRejudgedPerPacket + settled;
     bound.swept = kSweptPerTurn;
     bound.reported = packets * kReportedPerPacket + 2 * (settled + kSweptPerTurn);
     return bound;

@@ -131,12 +131,38 @@ TEST_F(TurnOfAFlood, after_a_change_judges_no_more_flows_anew_than_packets_come_
   const TurnWork again =
       flood(1'000, [](std::uint32_t n) { return Packet().ip(stranger(n), kWeb4).udp(2'000, 53); });
   EXPECT_EQ(again.asked, kBurstMax) << "each flow, once";
+  EXPECT_EQ(again.rejudged, kBurstMax);
   scene.interface(kWeb).rejudge_before = Generation(scene.policy.generation.value() + 1);
   scene.publish();
   scene.jump_s(25);  // the wheel finds them in time, still alive; nobody sends for them
   scene.take_most_work();
   scene.turn(64);
-  EXPECT_LE(scene.take_most_work().asked, kExpiredPerTurn);
+  const TurnWork by_timers = scene.take_most_work();
+  EXPECT_LE(by_timers.asked, kExpiredPerTurn);
+  EXPECT_GT(by_timers.rejudged, 0u);
+}
+
+// `--existing reevaluate` must not starve those who come just then.
+TEST_F(TurnOfAFlood, after_a_change_admits_each_new_flow_in_the_turn_in_which_it_comes) {
+  const auto datagram = [](std::uint32_t n, std::uint16_t port) {
+    return Packet().ip(stranger(n), kWeb4).udp(port, 53);
+  };
+  constexpr std::uint32_t kOld = 10 * kBurstMax;
+  flood(kOld, [&](std::uint32_t n) { return datagram(n, 2'000); });
+  ASSERT_EQ(scene.flow_count(), 100 + kOld);
+  for (std::uint16_t round = 0; round < 3; ++round) {
+    scene.interface(kWeb).rejudge_before = Generation(scene.policy.generation.value() + 1);
+    scene.publish();
+    // By turns one that is to be judged again, and a stranger.
+    const TurnWork most = flood(2 * kOld, [&](std::uint32_t n) {
+      const bool is_old = n % 2 == 0;
+      return datagram(n / 2, static_cast<std::uint16_t>(is_old ? 2'000 : 3'000 + round));
+    });
+    EXPECT_EQ(most.rejudged, kBurstMax / 2) << "so many of a burst were old, each judged once";
+    EXPECT_EQ(most.asked, kBurstMax) << "and the others cost what a new flow always does";
+    EXPECT_EQ(scene.flow_count(), 100 + kOld * (2u + round)) << "nobody had to wait";
+  }
+  EXPECT_EQ(scene.drops(DropReason::TableFull), 0u);
 }
 
 TEST(TurnOfAHashFlood, of_computed_collisions_costs_what_any_flood_does) {
