@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
+from end_to_end import scale_policy
 from end_to_end.child import Child, Failed
 from lookup import prefix_files
 from report import Row
@@ -187,36 +188,70 @@ def _memory_pair(what, ours, peer, peer_name, table):
                 f"{peer}/{table}_uniform", peer_name, 0.125, "MiB", False)
 
 
+def _upkeep_pairs(what, ours, peer, peer_name, table):
+    """Making a table, and changing it: ours as a commit that leaves the former one as it was."""
+    for doing, verb in ((f"building {what}", "build"),
+                        (f"one change of {what}, former ones kept", "change")):
+        yield Pair(f"{doing}, beside {peer_name}", f"{verb}_{ours}/{table}",
+                   f"{verb}_{peer}/{table}", peer_name, None)
+
+
 def _address_benches():
-    what = "900 k prefixes"
-    yield Bench("lookup/cidr_trie_bench", "^(trie|fib_.*)/full_(uniform|biased)$",
+    yield from _address_benches_v4()
+    yield from _address_benches_v6()
+
+
+def _address_benches_v4():
+    program, what = "lookup/cidr_trie_bench", "900 k prefixes"
+    yield Bench(program, "^(trie|fib_.*)/full_(uniform|biased)$",
                 [*_lookup_pairs(what, "trie", _FIB, "rte_fib DIR-24-8", 2.0, "full",
                                 ("uniform", "biased")),
                  _memory_pair(what, "trie", "fib_macro", "rte_fib", "full")], True, 120)
     # rte_lpm alone needs half a minute to take the prefixes in.
-    yield Bench("lookup/cidr_trie_bench", "^(trie|lpm)/full_",
+    yield Bench(program, "^(trie|lpm)/full_",
                 [*_lookup_pairs(what, "trie", ("lpm",), "rte_lpm bulk", 1.5, "full"),
                  _memory_pair(what, "trie", "lpm", "rte_lpm", "full")], False, 300)
-    yield Bench("lookup/cidr_trie_bench", "^(build|change)_(trie|fib)/full$",
-                [Pair("building 900 k prefixes", "build_trie/full", "build_fib/full", "rte_fib",
-                      None),
-                 Pair("changing one of 900 k prefixes, former ones kept", "change_trie/full",
-                      "change_fib/full", "rte_fib in place", None)], False, 120)
+    yield Bench(program, "^(build|change)_(trie|fib)/full$",
+                [*_upkeep_pairs(what, "trie", "fib", "rte_fib", "full")], False, 120)
+    yield Bench(program, "^(build|change)_(trie|lpm)/full$",
+                [*_upkeep_pairs(what, "trie", "lpm", "rte_lpm", "full")], False, 400,
+                repetitions=3, min_time_s=0.05, in_turns=False)
     for what, maker in (("the table of 2010", prefix_files.routing_table_of_2010),
                         ("AWS's ranges", prefix_files.aws_ranges)):
-        yield Bench("lookup/cidr_trie_bench", "^(trie|fib_.*|lpm)/file_",
+        yield Bench(program, "^(trie|fib_.*|lpm)/file_",
                     [*_lookup_pairs(what, "trie", _FIB, "rte_fib DIR-24-8", 2.0, "file"),
                      *_lookup_pairs(what, "trie", ("lpm",), "rte_lpm bulk", 1.5, "file"),
                      _memory_pair(what, "trie", "lpm", "rte_lpm", "file")],
                     False, 300, "SLUICE_PREFIXES", maker)
-    what = "100 k IPv6 prefixes"
-    yield Bench("lookup/cidr_trie6_bench", "^(trie6|fib6_.*|lpm6)/full_",
-                [*_lookup_pairs(what, "trie6", _FIB6, "rte_fib6", None, "full"),
-                 *_lookup_pairs(what, "trie6", ("lpm6",), "rte_lpm6 bulk", None, "full"),
-                 _memory_pair(what, "trie6", "lpm6", "rte_lpm6", "full")], False, 300)
+        yield Bench(program, "^(build|change)_(trie|fib|lpm)/file$",
+                    [*_upkeep_pairs(what, "trie", "fib", "rte_fib", "file"),
+                     *_upkeep_pairs(what, "trie", "lpm", "rte_lpm", "file")],
+                    False, 300, "SLUICE_PREFIXES", maker, repetitions=3, min_time_s=0.05)
+
+
+def _address_benches_v6():
+    program = "lookup/cidr_trie6_bench"
+    for what, table, maker in (("100 k IPv6 prefixes", "full", None),
+                               ("AWS's IPv6 ranges", "file", prefix_files.aws_ranges)):
+        data = ("SLUICE_PREFIXES", maker) if maker else ()
+        yield Bench(program, f"^(trie6|fib6_.*|lpm6)/{table}_",
+                    [*_lookup_pairs(what, "trie6", _FIB6, "rte_fib6", None, table),
+                     *_lookup_pairs(what, "trie6", ("lpm6",), "rte_lpm6 bulk", None, table),
+                     _memory_pair(what, "trie6", "lpm6", "rte_lpm6", table)], False, 300, *data)
+        yield Bench(program, f"^(build|change)_(trie6|fib6|lpm6)/{table}$",
+                    [*_upkeep_pairs(what, "trie6", "fib6", "rte_fib6", table),
+                     *_upkeep_pairs(what, "trie6", "lpm6", "rte_lpm6", table)], False, 300, *data,
+                    repetitions=3, min_time_s=0.05)
 
 
 _ACL = ("rte_acl_avx512x32", "rte_acl_avx512x16", "rte_acl_avx2", "rte_acl_sse")
+
+
+def _rules_pairs(what, case):
+    """rte_acl makes one structure for all of its ways of asking it."""
+    sides = (f"build_decide/{case}", f"build_rte_acl/{case}", "rte_acl", None)
+    yield Pair(f"building the policy of {what}", *sides)
+    yield Pair(f"memory of the policy of {what}", *sides, "KiB", False)
 
 
 def _decision_benches():
@@ -226,10 +261,22 @@ def _decision_benches():
     for what, count in (("100 rules", 100), ("1 k rules", 1000), ("10 k rules", 10000)):
         yield Bench("lookup/decide_bench", f"^(decide|rte_acl_.*)/{count}$", [pair(what, count)],
                     True, 120)
+        yield Bench("lookup/decide_bench", f"^build_(decide|rte_acl)/{count}$",
+                    [*_rules_pairs(what, count)], False, 120, repetitions=5)
     for name in prefix_files.FILTER_SETS:
+        data = ("SLUICE_FILTERS", prefix_files.filter_set(name))
         yield Bench("lookup/decide_bench", "^(decide|rte_acl_.*)/file$",
-                    [pair(f"ClassBench {name}", "file")], False, 120, "SLUICE_FILTERS",
-                    prefix_files.filter_set(name))
+                    [pair(f"ClassBench {name}", "file")], False, 120, *data)
+        yield Bench("lookup/decide_bench", "^build_(decide|rte_acl)/file$",
+                    [*_rules_pairs(f"ClassBench {name}", "file")], False, 120, *data,
+                    repetitions=5)
+
+
+def _scale_benches():
+    yield Bench("lookup/scale_bench", "^decide(_uncached)?/file$",
+                [Pair("decision, the scale policy: 10 k groups, 100 k interfaces, 1 M prefixes",
+                      "decide/file", "decide_uncached/file", "without the verdict cache", None)],
+                False, 300, "SLUICE_POLICY", scale_policy.json_text)
 
 
 def _layer7_benches():
@@ -325,7 +372,7 @@ def _worker_benches():
 
 def benches():
     return [*_flow_benches(), *_upkeep_benches(), *_address_benches(), *_decision_benches(),
-            *_connection_benches(), *_burst_benches(), *_flood_benches(),
+            *_scale_benches(), *_connection_benches(), *_burst_benches(), *_flood_benches(),
             *_worker_benches(), *_layer7_benches()]
 
 
@@ -334,6 +381,12 @@ def samples(document, name, counter):
     scale = 1e6 if counter == "items_per_second" else 1.0
     return [run[counter] / scale for run in _iterations(document)
             if run.get("run_name") == name and counter in run and not run.get("error_occurred")]
+
+
+def error_of(document, names):
+    """What one of these benchmarks said instead of a figure; None: nothing."""
+    return next((run["error_message"] for run in document["benchmarks"]
+                 if run.get("error_occurred") and run.get("run_name") in names), None)
 
 
 def best(peers):
@@ -359,8 +412,8 @@ def _run(build, bench, directory, core, quick):
     out.unlink(missing_ok=True)
     cores = f"0-{os.cpu_count() - 1}" if bench.has_threads else str(core)
     child = Child(["taskset", "-c", cores, program, f"--benchmark_filter={bench.filter}",
-                   f"--benchmark_min_time={bench.min_time_s or (0.05 if quick else 0.3)}",
-                   f"--benchmark_repetitions={bench.repetitions or (5 if quick else 9)}",
+                   f"--benchmark_min_time={bench.min_time_s or (0.05 if quick else 0.2)}",
+                   f"--benchmark_repetitions={bench.repetitions or 5}",
                    f"--benchmark_enable_random_interleaving={str(bench.in_turns).lower()}",
                    "--benchmark_out_format=json", f"--benchmark_out={out}"],
                   directory / "bench.log", _environment(bench, directory))
@@ -391,5 +444,6 @@ def measure(build, bench, directory, core, quick):
             row.compare(ours, peers)
             row.note = (bench.remark and bench.remark(document)) or ""
         else:
-            row.note = f"not measured: {bench.program} has no {pair.ours} or {pair.peers()}"
+            why = error_of(document, (pair.ours, *pair.peers()))
+            row.note = f"not measured: {why or f'{bench.program} lacks {pair.ours} or its peer'}"
     return rows

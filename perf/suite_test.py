@@ -3,12 +3,14 @@
 
 import contextlib
 import io
+import ipaddress
 import json
 import os
 import struct
 import sys
 import tempfile
 import time
+import tomllib
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
@@ -353,6 +355,24 @@ class ScalePolicy(unittest.TestCase):
         entries = {entry["cidr"] for each in self.policy["prefix_list"]
                    for entry in each["entries"]}
         self.assertEqual(len(entries), 3000)
+
+    def test_all_of_its_addresses_lie_under_one_prefix(self):
+        everything = ipaddress.ip_network(scale_policy.EVERYTHING)
+        peers = [rule[key] for group in self.policy["security_group"]
+                 for table, key in (("ingress", "source"), ("egress", "destination"))
+                 for rule in group[table] if not rule[key].startswith(("sg-", "pl-"))]
+        entries = [entry["cidr"] for each in self.policy["prefix_list"]
+                   for entry in each["entries"]]
+        addresses = [address for each in self.policy["interface"]
+                     for address in each["addresses"]]
+        self.assertTrue(peers and entries and addresses)
+        for each in peers + entries + addresses:
+            self.assertTrue(ipaddress.ip_network(each).subnet_of(everything), each)
+
+    def test_as_toml_it_is_the_same(self):
+        text = io.StringIO()
+        scale_policy.write_toml(text, self.size, {"vpc": [{"id": "vpc-more"}]})
+        self.assertEqual(tomllib.loads(text.getvalue()), self.policy)
 
 
 class Measuring(unittest.TestCase):

@@ -3,8 +3,14 @@
 The time of a change is what its client sees: from the request on the control socket to the answer,
 which comes when every worker enforces it and the state directory keeps it. Beside it stands the
 same policy applied as a whole. No packet of the running flows may be dropped meanwhile.
+
+Applying a whole one is measured from JSON and from TOML, each in a process of its own, and where
+the time goes: reading, checking, compiling and sealing as perf/lookup/scale_bench does the same
+with the same file, and sending, keeping and publishing as the rest.
 """
 
+import json
+import os
 import statistics
 import subprocess
 import time
@@ -18,6 +24,7 @@ from traffic import established_flows, policy
 
 FLOWS = 4_096
 LOAD_GOAL_S = 20.0
+PREFIXES_GOAL_S = 1.0
 SNAPSHOT_GOAL_MB = 300.0
 CHANGE_GOAL_MS = 1.0
 
@@ -30,6 +37,7 @@ class Case:
     quick: bool = False
     flow_count: int = FLOWS
     memory_needed: int = 0  # bytes free on the machine, or it is not measured
+    has_loads: bool = False  # how long other documents take, and where the time goes, too
 
     @property
     def name(self):
@@ -37,9 +45,10 @@ class Case:
 
 
 def cases():
-    return [Case("10 k groups, 100 k interfaces, 1 M prefixes", scale_policy.Size(), 400),
+    return [Case("10 k groups, 100 k interfaces, 1 M prefixes", scale_policy.Size(), 400,
+                 has_loads=True),
             Case("10 k groups, 1 M interfaces, 1 M prefixes",
-                 scale_policy.Size(interfaces=1_000_000), 40, memory_needed=12 << 30)]
+                 scale_policy.Size(interfaces=1_000_000), 200, memory_needed=12 << 30)]
 
 
 def obstacle(build):
@@ -72,13 +81,34 @@ def check_memory(case):
                      f"{available >> 20} there are")
 
 
+def write_document(directory, size, spelling):
+    path = directory / f"scale.{spelling}"
+    write = scale_policy.write_toml if spelling == "toml" else scale_policy.write_json
+    with open(path, "w", encoding="ascii") as file:
+        write(file, size, traffic_rows())
+    return path
+
+
+def write_prefixes(directory, size):
+    """The lists alone, and a group whose rules name each."""
+    rows = traffic_rows()
+    rows["vpc"] = [{"id": "vpc-scale", "cidrs": [scale_policy.EVERYTHING]}]
+    rows["prefix_list"] = list(scale_policy.lists(size))
+    rows["security_group"].append({
+        "id": "sg-lists", "vpc": "vpc-scale", "egress": [],
+        "ingress": [{"protocol": "tcp", "ports": 443, "source": each["id"]}
+                    for each in rows["prefix_list"]]})
+    rows["interface"][0]["security_groups"].append("sg-lists")
+    path = directory / "prefixes.json"
+    path.write_text(json.dumps(rows))
+    return path
+
+
 class LoadedAppliance(Appliance):
-    def __init__(self, plan, capture, block_sizes, size):
+    def __init__(self, plan, capture, block_sizes, size, document):
         super().__init__(plan, capture, block_sizes, 1)
         self.interface_capacity = max(262_144, size.interfaces + 4_096)
-        self.policy = plan.directory / "scale.json"
-        with open(self.policy, "w", encoding="ascii") as file:
-            scale_policy.write_json(file, size, traffic_rows())
+        self.document = document
 
     def configuration(self):
         room = f"[engine]\ninterface_capacity = {self.interface_capacity}\n"
@@ -95,7 +125,7 @@ class LoadedAppliance(Appliance):
 
     def apply_whole(self):
         began = time.monotonic()
-        self.apply_file(self.policy, 1_200)
+        self.apply_file(self.document, 1_200)
         return time.monotonic() - began
 
     def change(self, edits):
@@ -150,6 +180,16 @@ def change_rules(appliance, size, count):
     return times
 
 
+def change_many_rules(appliance, size):
+    """Ten thousand come, and go."""
+    rules = list(rule_changes(size, 20_000))
+    began = time.monotonic()
+    added = appliance.rpc.call("policy.edit", edits=rules)
+    times = [(time.monotonic() - began) * 1e3]
+    return times + [appliance.change([{"do": "rule.remove", "rule": rule}
+                                      for rule in added["rules"]])]
+
+
 def all_changes(appliance, case):
     """(what, milliseconds of each, goal of the 99th percentile)."""
     size = case.size
@@ -159,8 +199,9 @@ def all_changes(appliance, case):
     yield ("one prefix", there_and_back(appliance, prefix_changes(
         size, lambda i: f"198.51.{i % 256}.0/24", case.changes)), CHANGE_GOAL_MS)
     yield ("a /8 over everything", there_and_back(appliance, prefix_changes(
-        size, lambda i: f"{16 + i % 32}.0.0.0/8", case.changes // 4)), CHANGE_GOAL_MS)
+        size, lambda _: scale_policy.EVERYTHING, case.changes)), CHANGE_GOAL_MS)
     yield "10 k members in one commit", there_and_back(appliance, mass_changes(size, 10)), None
+    yield "10 k rules in one commit", change_many_rules(appliance, size), None
 
 
 def percentile(values, part):
@@ -186,16 +227,71 @@ def amount_row(case, what, unit, value, goal):
     return row.compare([value], [goal])
 
 
+def stage_times(plan, document):
+    """Seconds by stage, of the same document in a program that does nothing else."""
+    program = plan.build / "perf" / "lookup" / "scale_bench"
+    if not os.access(program, os.X_OK):
+        raise Failed("perf/lookup/scale_bench is not built (is Google Benchmark installed?)")
+    out = plan.directory / "stages.json"
+    subprocess.run(["taskset", "-c", str(plan.core), program, "--benchmark_filter=^load/file/",
+                    "--benchmark_out_format=json", f"--benchmark_out={out}"],
+                   env={**os.environ, "SLUICE_POLICY": str(document)}, capture_output=True,
+                   timeout=600, check=True)
+    run = json.loads(out.read_text())["benchmarks"][0]
+    return [(what, run[f"{stage}_s"]) for what, stage in
+            (("reading", "read"), ("checking", "check"), ("compiling", "compile"),
+             ("sealing", "seal"))]
+
+
+def stage_rows(case, spelling, load_s, stages):
+    rest = ("sending, keeping and publishing", load_s - sum(seconds for _, seconds in stages))
+    for what, seconds in [*stages, rest]:
+        row = Row(f"{case.name}: from {spelling}, {what}", "s", "s for all of it", None,
+                  at_least=False)
+        if seconds >= 0:
+            row.compare([seconds], [load_s])
+        else:
+            row.note = "not measured: the stages alone took longer, so the core was not quiet"
+        yield row
+
+
+def load_time(plan, capture, sizes, case, document):
+    """Seconds from the file to enforced, in a process that enforces nothing yet."""
+    appliance = LoadedAppliance(plan, capture, sizes, case.size, document)
+    try:
+        appliance.start()
+        return appliance.load_s
+    finally:
+        appliance.stop()
+
+
+def load_rows(plan, capture, sizes, case, json_s):
+    toml = write_document(plan.directory, case.size, "toml")
+    toml_s = load_time(plan, capture, sizes, case, toml)
+    rows = [amount_row(case, "from TOML to enforced", "s", toml_s, LOAD_GOAL_S)]
+    for spelling, load_s in (("JSON", json_s), ("TOML", toml_s)):
+        document = plan.directory / f"scale.{spelling.lower()}"
+        rows += stage_rows(case, spelling, load_s, stage_times(plan, document))
+    toml.unlink()
+    prefixes_s = load_time(plan, capture, sizes, case, write_prefixes(plan.directory, case.size))
+    return rows + [amount_row(case, "its prefixes alone, from JSON to enforced", "s", prefixes_s,
+                              PREFIXES_GOAL_S)]
+
+
 def measure(plan, case, _quick):
     try:
         check_memory(case)
         capture = plan.directory / "flows.pcap"
         sizes = established_flows.write_capture(capture, FLOWS)
-        appliance = LoadedAppliance(plan, capture, sizes, case.size)
+        document = write_document(plan.directory, case.size, "json")
+        appliance = LoadedAppliance(plan, capture, sizes, case.size, document)
         try:
-            return _rows(appliance, case)
+            rows = _rows(appliance, case)
         finally:
             appliance.stop()
+        if case.has_loads:
+            rows += load_rows(plan, capture, sizes, case, appliance.load_s)
+        return rows
     except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
         row = Row(case.name, "ms", "", None)
         row.note = f"not measured: {error}"

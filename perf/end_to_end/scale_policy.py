@@ -1,10 +1,12 @@
-"""A policy of the largest accounts' size, as JSON, written row by row.
+"""A policy of the largest accounts' size, as JSON or TOML, written row by row.
 
 Groups with 60 rules each way, of which a third name groups, and one in sixty a prefix list of 1,000
-entries; interfaces in subnets of a /8, each in up to five groups; entries in prefix lists. Sizes
-are arguments, the rest follows from them: the same sizes, the same policy.
+entries; interfaces in subnets, each in up to five groups; entries in prefix lists. All of it, the
+interfaces, the rules' prefixes and the lists' entries, lies nested in one /8. Sizes are arguments,
+the rest follows from them: the same sizes, the same policy.
 """
 
+import io
 import itertools
 import json
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from dataclasses import dataclass
 RULES = 60
 LIST_ENTRIES = 1000
 SUBNET_INTERFACES = 200
+EVERYTHING = "10.0.0.0/8"
+_FIRST = 10 << 24
 
 
 @dataclass
@@ -46,13 +50,18 @@ def interface_id(i):
 
 
 def address(i):
-    """Of interface i: 10.0.0.0/8, a /24 for each subnet."""
-    return dotted((10 << 24) + (i // SUBNET_INTERFACES << 8) + 10 + i % SUBNET_INTERFACES)
+    """Of interface i: a /24 for each subnet."""
+    return dotted(_FIRST + (i // SUBNET_INTERFACES << 8) + 10 + i % SUBNET_INTERFACES)
 
 
 def entry(i):
-    """Prefix i of all lists: distinct /28s of 16.0.0.0 and on, spread by an odd step."""
-    return f"{dotted((16 << 24) + (i * 7_368_787 % (1 << 26)) * 16)}/28"
+    """Prefix i of all lists: distinct /28s of the /8's million, spread by an odd step."""
+    return f"{dotted(_FIRST + (i * 7_368_787 % (1 << 20) << 4))}/28"
+
+
+def rule_prefix(i):
+    """Prefix i of the rules: distinct /29s of the /8's two millions."""
+    return f"{dotted(_FIRST + (i * 2_654_435 % (1 << 21) << 3))}/29"
 
 
 def rule(size, group, i, is_ingress):
@@ -63,7 +72,7 @@ def rule(size, group, i, is_ingress):
     elif i == 1:
         peer = list_id((group * 13 + is_ingress) % size.lists)
     else:
-        peer = f"{dotted((172 << 24) + ((group * RULES + i) * 2_654_435 % (1 << 20) << 4))}/28"
+        peer = rule_prefix(group * RULES + i)
     return {"protocol": "tcp" if i % 4 else "udp", "ports": low, peer_key: peer}
 
 
@@ -94,16 +103,40 @@ def lists(size):
                "entries": [{"cidr": entry(i * LIST_ENTRIES + k)} for k in range(LIST_ENTRIES)]}
 
 
+def tables(size, more=None):
+    """(name, rows) of each table. `more`: rows for the ends of the tables."""
+    own = (("vpc", [{"id": "vpc-scale", "cidrs": [EVERYTHING]}]), ("subnet", subnets(size)),
+           ("prefix_list", lists(size)), ("security_group", groups(size)),
+           ("interface", interfaces(size)))
+    return [(name, itertools.chain(rows, (more or {}).get(name, ()))) for name, rows in own]
+
+
 def write_json(file, size, more=None):
-    """`more`: rows for the ends of the tables."""
-    tables = (("vpc", [{"id": "vpc-scale", "cidrs": ["10.0.0.0/8"]}]), ("subnet", subnets(size)),
-              ("prefix_list", lists(size)), ("security_group", groups(size)),
-              ("interface", interfaces(size)))
-    more = more or {}
-    tables = [(name, itertools.chain(rows, more.get(name, ()))) for name, rows in tables]
-    for number, (name, rows) in enumerate(tables):
+    for number, (name, rows) in enumerate(tables(size, more)):
         file.write(f'{"," if number else "{"}\n"{name}":[')
         for i, row in enumerate(rows):
             file.write((",\n" if i else "\n") + json.dumps(row, separators=(",", ":")))
         file.write("]")
     file.write("}\n")
+
+
+def json_text(_folder=None):
+    """The policy of the default size, for programs that read it from a file."""
+    text = io.StringIO()
+    write_json(text, Size())
+    return text.getvalue()
+
+
+def toml_value(value):
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}={toml_value(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(toml_value, value)) + "]"
+    return json.dumps(value)
+
+
+def write_toml(file, size, more=None):
+    for name, rows in tables(size, more):
+        for row in rows:
+            lines = [f"{key} = {toml_value(value)}" for key, value in row.items()]
+            file.write(f"[[{name}]]\n" + "\n".join(lines) + "\n")

@@ -4,7 +4,8 @@
 // or range, a source prefix of /16 to /32; or ("file") the filters of the ClassBench set that
 // SLUICE_FILTERS names, as rules of a group: protocol, source prefix and destination ports; what is
 // the same then counts once. Packets are aimed at a random rule nine times of ten. Ours also
-// answers what rte_acl does not: owners, groups, ACL, tracked or not.
+// answers what rte_acl does not: owners, groups, ACL, tracked or not. Memory is what each holds, as
+// its allocator counts it.
 
 #include <benchmark/benchmark.h>
 #include <rte_acl.h>
@@ -103,6 +104,11 @@ struct Workload {
 
   explicit Workload(std::vector<RuleInput> rules);
   bool is_empty() const { return questions.empty(); }
+  std::size_t rule_count() const {
+    std::size_t count = 0;
+    for (const GroupInput& group : input.groups) count += group.rules.size();
+    return count;
+  }
 
  private:
   void add_interface();
@@ -178,6 +184,12 @@ bool is_missing(benchmark::State& state, const Workload& workload) {
   return true;
 }
 
+void report_build(benchmark::State& state, const Workload& workload, std::size_t size) {
+  const auto rules = static_cast<std::int64_t>(workload.rule_count());
+  state.SetItemsProcessed(state.iterations() * rules);
+  state.counters["KiB"] = static_cast<double>(size) / 1024;
+}
+
 void bench_decide(benchmark::State& state, std::size_t rules) {
   const Workload& workload = workload_of(rules);
   if (is_missing(state, workload)) return;
@@ -226,14 +238,24 @@ AclRule acl_rule_of(const RuleInput& from, std::size_t count) {
   return rule;
 }
 
+// How long the rules take to be sealed into what packets are judged by, and what that holds.
+void build_decide(benchmark::State& state, std::size_t rules) {
+  const Workload& workload = workload_of(rules);
+  if (is_missing(state, workload)) return;
+  std::size_t size = 0;
+  for (auto _ : state) {
+    const Result<std::shared_ptr<const PolicySnapshot>> sealed = build_snapshot(workload.input);
+    CHECK(sealed.has_value());
+    size = (*sealed)->size();
+  }
+  report_build(state, workload, size);
+}
+
 rte_acl_ctx* acl_of(const Workload& workload) {
   start_dpdk_memory();
   static int number = 0;
   const std::string name = "bench" + std::to_string(number++);
-  std::uint32_t count = 0;
-  for (const GroupInput& group : workload.input.groups) {
-    count += static_cast<std::uint32_t>(group.rules.size());
-  }
+  const auto count = static_cast<std::uint32_t>(workload.rule_count());
   const rte_acl_param param{name.c_str(), -1, RTE_ACL_RULE_SZ(kFields.size()), count};
   rte_acl_ctx* acl = rte_acl_create(&param);
   CHECK(acl != nullptr);
@@ -249,6 +271,21 @@ rte_acl_ctx* acl_of(const Workload& workload) {
   std::copy(kFields.begin(), kFields.end(), config.defs);
   CHECK(rte_acl_build(acl, &config) == 0);
   return acl;
+}
+
+// One structure for every way of asking it.
+void build_rte_acl(benchmark::State& state, std::size_t rules) {
+  const Workload& workload = workload_of(rules);
+  if (is_missing(state, workload)) return;
+  start_dpdk_memory();
+  const std::size_t before = dpdk_memory_in_use();
+  std::size_t size = 0;
+  for (auto _ : state) {
+    rte_acl_ctx* acl = acl_of(workload);
+    size = dpdk_memory_in_use() - before;
+    rte_acl_free(acl);
+  }
+  report_build(state, workload, size);
 }
 
 void bench_rte_acl(benchmark::State& state, std::size_t rules, enum rte_acl_classify_alg way) {
@@ -283,7 +320,7 @@ constexpr struct {
              {"rte_acl_avx512x16", RTE_ACL_CLASSIFY_AVX512X16},
              {"rte_acl_avx512x32", RTE_ACL_CLASSIFY_AVX512X32}};
 
-// WHO/RULES, as in decide/1000; 100 rules are the tiny run, too.
+// WHO/RULES, as in decide/1000 or build_decide/1000; 100 rules are the tiny run, too.
 void register_all() {
   for (const auto& [rules, name] : {std::pair<std::size_t, const char*>(100, "tiny"),
                                     {100, "100"},
@@ -292,6 +329,8 @@ void register_all() {
                                     {0, "file"}}) {
     const std::string end = std::string("/") + name;
     benchmark::RegisterBenchmark(("decide" + end).c_str(), bench_decide, rules);
+    benchmark::RegisterBenchmark(("build_decide" + end).c_str(), build_decide, rules);
+    benchmark::RegisterBenchmark(("build_rte_acl" + end).c_str(), build_rte_acl, rules);
     benchmark::RegisterBenchmark(("decide_uncached" + end).c_str(), bench_decide_uncached, rules);
     for (const auto& each : kWays) {
       benchmark::RegisterBenchmark((each.name + end).c_str(), bench_rte_acl, rules, each.way);
