@@ -15,8 +15,9 @@
 //      any --- RST at the exact sequence number ---> Closed
 //      TimeWait, Closed --- clean SYN ---> (none): judged as a first packet
 //
-// Sides: the original one sent the first packet, the other one replies. Events are classified by
-// classify(); whether the numbers of a packet make it count at all is asked before (tcp_window.h).
+// Sides: the original one sent the first packet, the other one replies. track() finds which event a
+// packet is, by its flags and by what the flow remembers; whether its numbers make it count at all
+// is asked before (tcp_window.h).
 // A flow picked up in its middle waits in SynReceived until the other side has been heard, whatever
 // the first side sends: one side alone makes nothing that lasts.
 // SYNs of an open connection are challenges (RFC 5961, section 4): they pass and move nothing,
