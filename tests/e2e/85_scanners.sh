@@ -90,7 +90,7 @@ received_before=$(ctl -j stats | e2e_tool received)
 
 check "a SYN scan finds the open ports" scan_tcp "$as_policy" -sS
 check "so does a connect scan" scan_tcp "$as_policy" -sT
-check "and a SYN scan over IPv6" scan_tcp6 "$as_policy" -6 -sS
+check "and a SYN scan over IPv6" scan_tcp6 "$as_policy" -sS
 check "source port 53 opens nothing" scan_tcp "$as_policy" -sS -g 53
 check "an ACK scan sees what rules admit" scan_tcp "$seen_by_ack" -sA
 check "a window scan sees no more" scan_counts no-rule "${seen_by_ack//unfiltered/closed}" -sW
