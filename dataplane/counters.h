@@ -77,6 +77,7 @@ struct WorkerTallies {
   Tally turns;
   Tally idle_turns;
   Tally layer7_looks;      // packets looked at
+  Tally layer7_put_off;    // looks that left sealed packets for the flow's next one
   Tally layer7_conflicts;  // flows whose bytes came twice with differences
   Tally signature_hits;
   std::array<Tally, 64> apps;  // flows identified, by the number of the application

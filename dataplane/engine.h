@@ -127,6 +127,7 @@ struct WorkerCounters {
   std::uint64_t turns = 0;
   std::uint64_t idle_turns = 0;
   std::uint64_t layer7_looks = 0;      // packets looked at to identify their flows
+  std::uint64_t layer7_put_off = 0;    // of these, left sealed packets to the flow's next one
   std::uint64_t layer7_conflicts = 0;  // flows whose bytes came twice with differences
   std::uint64_t signature_hits = 0;
   std::array<std::uint64_t, 64> apps{};  // flows identified, by App

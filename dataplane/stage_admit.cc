@@ -172,26 +172,27 @@ Question reversed(const PacketFacts& facts, EniIndex eni, Direction direction) {
   return question;
 }
 
-bool is_untracked(const PolicySnapshot& policy, const Question& question) {
-  const Decision decision = decide(policy, question);
+bool is_untracked(const Decision& decision) {
   return decision.verdict == Verdict::Accept && !decision.tracked;
 }
 
 // While the table is full an untracked connection may have no entry (CT-29), so that its segments
-// seem to belong to none. True if this may be one of those. A SYN-ACK answers the other side.
-bool may_lack_entry(const WorkerContext& context, const Burst& burst, std::size_t i) {
+// seem to belong to none. True if this, of which the rules say `decision`, may be one of those. A
+// SYN-ACK answers the other side.
+bool may_lack_entry(WorkerContext& context, const Burst& burst, std::size_t i,
+                    const Decision& decision) {
   const PacketFacts& facts = burst.facts[i];
-  if (context.flows.size() < context.flows.capacity()) return false;
-  const EniIndex eni = burst.packets[i].ends[static_cast<std::size_t>(burst.direction)].eni;
-  if (is_untracked(*context.policy, reversed(facts, eni, burst.direction))) return true;
   const bool is_syn_ack = (facts.tcp_flags & TcpFlags::kSyn) != 0;
-  return !is_syn_ack && is_untracked(*context.policy, question_of(facts, eni, burst.direction));
+  if (!is_syn_ack && is_untracked(decision)) return true;
+  const EniIndex eni = burst.packets[i].ends[static_cast<std::size_t>(burst.direction)].eni;
+  return is_untracked(
+      context.verdicts.decide(*context.policy, reversed(facts, eni, burst.direction)));
 }
 
 // A fragment whose first one passed, though there is no flow. Where the rules leave the packet
 // untracked the first one needed none (CT-29); else the flow ended meanwhile.
 void admit_follower(WorkerContext& context, Burst& burst, std::size_t i, const Decision& decision) {
-  if (decision.verdict == Verdict::Accept && !decision.tracked) {
+  if (is_untracked(decision)) {
     accept(burst, i, decision.by, decision.rule);
   } else {
     refuse(context, burst, i, DropReason::FragmentRefused, By::None);
@@ -238,14 +239,15 @@ void admit_first(WorkerContext& context, Burst& burst, std::size_t i) {
   const bool may_begin = is_follower || first_packet(tracked_packet_of(facts, burst.direction),
                                                      is_strict(context)) != FirstPacket::Never;
   const bool may_be_exempt = context.policy->exempt() != ExemptProfile::None;
-  const bool lacks_entry = !may_begin && may_lack_entry(context, burst, i);
-  if (!may_begin && !may_be_exempt && !lacks_entry) {
+  const bool may_lack = !may_begin && context.flows.size() >= context.flows.capacity();
+  if (!may_begin && !may_be_exempt && !may_lack) {
     refuse(context, burst, i, DropReason::NotFirstPacket, By::None);
     return;
   }
   const EndResult& end = burst.end_of(i);
   const Decision decision =
       context.verdicts.decide(*context.policy, question_of(facts, end.eni, burst.direction));
+  const bool lacks_entry = may_lack && may_lack_entry(context, burst, i, decision);
   const bool is_accepted = decision.verdict == Verdict::Accept;
   if (is_accepted && decision.by == By::Exempt) {
     accept(burst, i, By::Exempt, RuleIndex::none());

@@ -150,6 +150,7 @@ Decision judge_again(WorkerContext& context, const FlowTuple& tuple, const FlowS
   const Decision decision = context.verdicts.decide(*context.policy, first);
   // One that is looked at will be judged by what it turns out to be.
   if (!decision.conditional || state.is_watched()) return decision;
+  ++context.work.asked;
   const FlowFacts* facts = context.layer7.names.find(&state);
   const App app{state.app()};
   return decide_identified(*context.policy, first,

@@ -98,6 +98,7 @@ void count_told(WorkerContext& context, EniIndex eni, App app) {
 DropReason judge(WorkerContext& context, const FlowTuple& tuple, FlowState& state,
                  const Identified& identified) {
   if (!state.is_demanded()) return DropReason::None;
+  ++context.work.asked;
   const Decision decision =
       decide_identified(*context.policy, first_question_of(tuple, state), identified);
   if (decision.verdict != Verdict::Accept) return decision.reason;
@@ -324,8 +325,11 @@ class Look {
     return answer.app != App::Unknown;
   }
 
+  // What the turn may not open any more waits for the flow's next packet, as a hello does of which
+  // a part has come.
   NameAnswer read_quic(Payload datagram) {
-    QuicHello hello(context_.layer7.quic_hello);
+    Layer7Budget& budget = context_.layer7.budget;
+    QuicHello hello(context_.layer7.quic_hello, budget.openings_left(eni_));
     NameAnswer answer;
     Payload before = slot_ == nullptr ? Payload() : kept(burst_.direction);
     while (before.size() > 2 && answer.state == NameState::NeedMore) {
@@ -334,6 +338,9 @@ class Look {
       before = before.subspan(2 + size);
     }
     if (answer.state == NameState::NeedMore) answer = hello.add(datagram, *scratch_);
+    budget.note_opened(eni_, hello.openings());
+    context_.work.opened += hello.openings();
+    if (hello.is_spent()) context_.counters.worker.layer7_put_off.add(1);
     return answer;
   }
 

@@ -6,8 +6,10 @@
 //
 // What looking costs is bounded: packets and seconds of a flow, looks a second of the worker and of
 // an interface, slots and buffers (flowtable/first_bytes.h). Where a bound is met the flow is
-// uninspected, or unknown, and on probation what the policy's action_on_unknown makes of that. No
-// packet ever waits.
+// uninspected, or unknown, and on probation what the policy's action_on_unknown makes of that.
+// Sealed packets, each of which costs microseconds to open, are bounded by the turn as well: what
+// is beyond stays sealed, passes, and is opened when the flow's next packet comes. No packet ever
+// waits.
 
 #include "dataplane/burst.h"
 #include "dataplane/worker_context.h"

@@ -182,6 +182,7 @@ std::size_t Worker::turn(UnixNanos now, std::uint64_t offset_ns) {
   context.policy = section.get();
   context.addresses.open(context.policy);
   context.sweep.begin_turn(context);
+  context.layer7.budget.begin_turn();
   std::size_t worked = run_devices(context);
   worked += run_inboxes(context);
   worked += run_released(context);
@@ -192,7 +193,7 @@ std::size_t Worker::turn(UnixNanos now, std::uint64_t offset_ns) {
   answer_mail(context);
   context.work.packets = worked;
   context.work.looked = context.flows.looked() - looked_before;
-  context.work.asked = context.verdicts.asked() - asked_before;
+  context.work.asked += context.verdicts.asked() - asked_before;
   show_levels(context, worked);
   leave_epoch_section(context);
   context.stages.passed(worked == 0 ? StageName::Idle : StageName::Upkeep);
@@ -259,6 +260,7 @@ WorkerCounters Worker::counters() const {
   result.turns = tallies.turns.read();
   result.idle_turns = tallies.idle_turns.read();
   result.layer7_looks = tallies.layer7_looks.read();
+  result.layer7_put_off = tallies.layer7_put_off.read();
   result.layer7_conflicts = tallies.layer7_conflicts.read();
   result.signature_hits = tallies.signature_hits.read();
   for (std::size_t i = 0; i < result.apps.size(); ++i) result.apps[i] = tallies.apps[i].read();

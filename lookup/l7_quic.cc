@@ -16,7 +16,6 @@ constexpr std::uint8_t kLongHeaderBit = 0x80;
 constexpr std::size_t kTagBytes = 16;
 constexpr std::size_t kSampleOffset = 4;  // behind the first byte of the packet number
 constexpr std::size_t kDatagramBytesMax = 1500;
-constexpr int kPacketsMax = 4;  // coalesced in one datagram that are looked at
 
 // A variable-length integer (RFC 9000 16).
 std::uint64_t read_varint(ByteCursor& cursor) {
@@ -182,6 +181,13 @@ void QuicHello::keep_connection_id(std::span<const std::uint8_t> id) {
   connection_id_size_ = static_cast<std::uint8_t>(id.size());
 }
 
+// True if one more packet may be opened; it is counted then.
+bool QuicHello::may_open() {
+  is_spent_ = openings_ == openings_max_;
+  if (!is_spent_) ++openings_;
+  return !is_spent_;
+}
+
 // One packet of the datagram.
 NameState QuicHello::add_packet(std::span<const std::uint8_t> packet_bytes, L7Scratch& scratch,
                                 std::size_t& taken) {
@@ -197,12 +203,14 @@ NameState QuicHello::add_packet(std::span<const std::uint8_t> packet_bytes, L7Sc
     keep_connection_id(packet->destination);
   }
   if (packet->version != version_) return NameState::Malformed;
+  if (!may_open()) return NameState::NeedMore;
   std::array<std::uint8_t, kDatagramBytesMax> memory;
   auto frames = open_with(connection_id(), *packet, scratch.crypto(), memory);
   // The keys follow from the first packet's connection id for all of them (RFC 9001 5.2), but for
   // those behind a Retry, from which on the client uses the server's.
   const bool is_other = !std::ranges::equal(packet->destination, connection_id());
   if (!frames && is_other) {
+    if (!may_open()) return NameState::NeedMore;
     frames = open_with(packet->destination, *packet, scratch.crypto(), memory);
     if (frames) keep_connection_id(packet->destination);
   }
@@ -216,15 +224,17 @@ NameAnswer QuicHello::add(std::span<const std::uint8_t> datagram, L7Scratch& scr
     return find_hello_name(storage_.first(ready_bytes()), true, scratch.crypto());
   }
   if (is_done_) return NameAnswer::of(done_state_);
+  if (is_spent_) return NameAnswer();
   NameAnswer answer;
-  for (int i = 0; i < kPacketsMax && !datagram.empty(); ++i) {
+  for (std::uint32_t i = 0; i < kPacketsMax && !datagram.empty(); ++i) {
     // Behind the first packet anything may follow: padding, or a short header of other keys.
     if (i > 0 && (datagram[0] & kLongHeaderBit) == 0) break;
     std::size_t taken = 0;
     answer.state = add_packet(datagram, scratch, taken);
-    if (answer.state != NameState::NeedMore) break;
+    if (answer.state != NameState::NeedMore || is_spent_) break;
     datagram = datagram.subspan(taken);
   }
+  if (is_spent_) return NameAnswer();  // what was not opened might have made it malformed
   if (answer.state == NameState::NeedMore) {
     answer = find_hello_name(storage_.first(ready_bytes()), true, scratch.crypto());
   }

@@ -148,11 +148,13 @@ OrderedJson flow_counters(const EngineCounters& counters) {
 OrderedJson layer7_counters(const Engine& engine, const EngineCounters& counters,
                             const Registry& registry) {
   std::uint64_t looks = 0;
+  std::uint64_t put_off = 0;
   std::uint64_t conflicts = 0;
   std::uint64_t hits = 0;
   OrderedJson apps = OrderedJson::object();
   for (const WorkerCounters& worker : counters.workers) {
     looks += worker.layer7_looks;
+    put_off += worker.layer7_put_off;
     conflicts += worker.layer7_conflicts;
     hits += worker.signature_hits;
   }
@@ -167,11 +169,9 @@ OrderedJson layer7_counters(const Engine& engine, const EngineCounters& counters
     if (by_number[i] == 0) continue;
     signatures[registry.signature_name(static_cast<std::uint16_t>(i))] = by_number[i];
   }
-  return {{"packets_looked_at", looks},
-          {"conflicts", conflicts},
-          {"signature_hits", hits},
-          {"flows", std::move(apps)},
-          {"signatures", std::move(signatures)}};
+  return {{"packets_looked_at", looks}, {"packets_put_off", put_off},
+          {"conflicts", conflicts},     {"signature_hits", hits},
+          {"flows", std::move(apps)},   {"signatures", std::move(signatures)}};
 }
 
 OrderedJson flow_log_counters(Exporter& exporter) {

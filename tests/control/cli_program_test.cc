@@ -471,6 +471,7 @@ TEST_F(Program, tells_a_watcher_in_words_what_a_flow_turned_out_to_be) {
 TEST_F(Program, counts_the_hits_of_each_signature) {
   engine.shown_counters.workers.resize(1);
   engine.shown_counters.workers[0].layer7_looks = 9;
+  engine.shown_counters.workers[0].layer7_put_off = 5;
   engine.shown_counters.workers[0].apps[static_cast<std::size_t>(App::Ssh)] = 4;
   engine.shown_signature_hits.assign(FlowFacts::kNoSignature, 0);
   registry.signatures.intern("quiet");
@@ -478,6 +479,7 @@ TEST_F(Program, counts_the_hits_of_each_signature) {
   engine.shown_signature_hits[FlowFacts::kUnnamedSignature] = 2;
   start_server();
   const auto stats = nlohmann::json::parse(ask({"-j", "stats"}).out);
+  EXPECT_EQ(stats["applications"]["packets_put_off"], 5);
   EXPECT_EQ(stats["applications"]["signatures"], nlohmann::json({{"evil", 3}, {"-", 2}}));
   const std::string text = ask({"stats"}).out;
   EXPECT_NE(text.find("\nsignatures evil 3  - 2\n"), std::string::npos) << text;

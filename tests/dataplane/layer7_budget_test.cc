@@ -62,6 +62,21 @@ TEST(Layer7Budget, of_interfaces_beyond_the_capacity_is_one) {
   EXPECT_EQ(spent(budget, settings, 1, 0), 100u);
 }
 
+TEST(Layer7Budget, opens_half_of_a_turns_for_an_interface_and_all_for_two) {
+  Layer7Budget budget(4);
+  budget.begin_turn();
+  EXPECT_EQ(budget.openings_left(EniIndex(0)), kOpenedPerTurn / 2);
+  budget.note_opened(EniIndex(0), 3);
+  EXPECT_EQ(budget.openings_left(EniIndex(0)), kOpenedPerTurn / 2 - 3);
+  budget.note_opened(EniIndex(0), kOpenedPerTurn / 2 - 3);
+  EXPECT_EQ(budget.openings_left(EniIndex(0)), 0u);
+  budget.note_opened(EniIndex(1), 1);
+  EXPECT_EQ(budget.openings_left(EniIndex(1)), kOpenedPerTurn / 2 - 1);
+  EXPECT_EQ(budget.openings_left(EniIndex(2)), kOpenedPerTurn / 2 - 1) << "the turn's rest";
+  budget.begin_turn();
+  EXPECT_EQ(budget.openings_left(EniIndex(0)), kOpenedPerTurn / 2);
+}
+
 TEST(Layer7Budget, goes_on_across_the_wrap_of_the_clock) {
   Layer7Budget budget(1);
   const Layer7Settings settings = settings_of(1'000, 1'000);

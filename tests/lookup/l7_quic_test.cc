@@ -186,6 +186,54 @@ TEST_F(Quic, RefusesEveryChangedByteOfAPacket) {
   EXPECT_EQ(add(good).name.text(), "a.example");
 }
 
+TEST_F(Quic, OpensNoMorePacketsThanItMay) {
+  const ByteList message = small_hello();
+  const auto bytes = std::span<const std::uint8_t>(message);
+  InitialPacket packet;
+  packet.padded_to = 100;
+  ByteList datagram;
+  for (std::size_t at = 0; at < 40; at += 10) {
+    put(datagram, packet.seal(crypto_frame(at, bytes.subspan(at, 10)), crypto()));
+  }
+  const ByteList last = packet.seal(crypto_frame(40, bytes.subspan(40)), crypto());
+  for (std::uint32_t most = 0; most <= 5; ++most) {
+    QuicHello hello(storage_, most);
+    hello.add(datagram, l7_.scratch());
+    const NameAnswer answer = hello.add(last, l7_.scratch());
+    EXPECT_EQ(hello.openings(), most);
+    EXPECT_EQ(hello.is_spent(), most < 5);
+    EXPECT_EQ(answer.state, most < 5 ? NameState::NeedMore : NameState::Name) << most;
+  }
+}
+
+TEST_F(Quic, CountsTheKeysBehindARetryAsAnOpeningOfTheirOwn) {
+  const ByteList message = small_hello();
+  const auto bytes = std::span<const std::uint8_t>(message);
+  const ByteList before = InitialPacket().seal(crypto_frame(0, bytes.first(50)), crypto());
+  InitialPacket packet;
+  packet.connection_id = packet.sealed_for = {9, 9, 9};
+  const ByteList behind = packet.seal(crypto_frame(0, bytes), crypto());
+  for (const std::uint32_t most : {2u, 3u}) {
+    QuicHello hello(storage_, most);
+    hello.add(before, l7_.scratch());
+    EXPECT_EQ(hello.add(behind, l7_.scratch()).state,
+              most == 3 ? NameState::Name : NameState::NeedMore);
+    EXPECT_EQ(hello.openings(), most);
+  }
+}
+
+TEST_F(Quic, SaysNothingOfADatagramThatItMayNotOpenToItsEnd) {
+  InitialPacket packet;
+  packet.padded_to = 100;
+  ByteList datagram = packet.seal(crypto_frame(0, small_hello()), crypto());
+  ByteList broken = packet.seal(crypto_frame(0, small_hello()), crypto());
+  broken.back() ^= 1;
+  put(datagram, broken);
+  QuicHello hello(storage_, 1);
+  EXPECT_EQ(hello.add(datagram, l7_.scratch()).state, NameState::NeedMore);
+  EXPECT_EQ(add(datagram).state, NameState::Malformed);
+}
+
 TEST_F(Quic, KnowsNoNameOfOtherVersions) {
   EXPECT_EQ(add(from_hex("c3ff00001d0801020304050607080000")).state, NameState::None);
 }

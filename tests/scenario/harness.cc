@@ -221,11 +221,13 @@ std::size_t Scene::take_turn(Worker& worker) {
   EXPECT_LE(work.looked, bound.looked);
   EXPECT_LE(work.asked, bound.asked);
   EXPECT_LE(work.rejudged, bound.rejudged);
+  EXPECT_LE(work.opened, bound.opened);
   EXPECT_LE(work.swept, bound.swept);
   EXPECT_LE(work.reported, bound.reported);
   most_work_.packets = std::max(most_work_.packets, work.packets);
   most_work_.visited = std::max(most_work_.visited, work.visited);
   most_work_.looked = std::max(most_work_.looked, work.looked);
+  most_work_.opened = std::max(most_work_.opened, work.opened);
   most_work_.asked = std::max(most_work_.asked, work.asked);
   most_work_.rejudged = std::max(most_work_.rejudged, work.rejudged);
   most_work_.swept = std::max(most_work_.swept, work.swept);

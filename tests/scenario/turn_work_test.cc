@@ -82,6 +82,20 @@ TEST_F(TurnOfAFlood, of_pings_and_of_errors_asks_a_bounded_number_of_questions) 
   EXPECT_LE(errors.asked, kBurstMax * 2);
 }
 
+// CT-29: they may be of untracked connections without an entry, so that both of their directions
+// are asked about; as long as there is room none of them is.
+TEST_F(TurnOfAFlood, of_segments_of_no_flow_asks_twice_where_the_table_is_full) {
+  const auto segment = [](std::uint32_t n) {
+    return Packet().ip(stranger(n), kWeb4).tcp(2'000, 22, kFinAck);
+  };
+  EXPECT_EQ(flood(kBurstMax, segment).asked, 0u);
+  scene.connect_many(2 * kCapacity);
+  ASSERT_EQ(scene.flow_count(), kCapacity);
+  scene.take_most_work();
+  EXPECT_EQ(flood(kBurstMax, segment).asked, 2 * kBurstMax);
+  EXPECT_EQ(scene.drops(DropReason::NotFirstPacket), 2 * kBurstMax);
+}
+
 TEST_F(TurnOfAFlood, of_fragments_gives_back_one_burst_a_turn) {
   const auto piece = [](std::uint32_t n, std::uint16_t offset) {
     return Packet()
