@@ -32,6 +32,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "flowtable/zeroed_memory.h"
 
@@ -61,8 +62,9 @@ class TimerWheel {
 
   // Visits entries among the first `used` whose time has come, at most `budget`, in groups of up to
   // kGroup: prefetch(entry) for each of a group as it is found, then visit(group), which must arm
-  // or disarm them all. Reads a bounded stretch of memory a call and goes on from there at the
-  // next. Returns the number of visits.
+  // or disarm them all: one that it forgets would not be found again for two minutes. Reads a
+  // bounded stretch of memory a call and goes on from there at the next. Returns the number of
+  // visits.
   template <class Prefetch, class Visit>
   std::size_t advance(TickMs now, std::uint32_t used, std::size_t budget, Prefetch&& prefetch,
                       Visit&& visit) {
@@ -74,7 +76,10 @@ class TimerWheel {
       while (cursor_ < used && chunks != 0 && visited < budget) {
         const std::size_t most = std::min(kGroup, budget - visited);
         const std::size_t count = gather(used, std::span(group).first(most), chunks, prefetch);
-        if (count != 0) visit(std::span<const std::uint32_t>(group).first(count));
+        if (count == 0) continue;
+        const auto found = std::span<const std::uint32_t>(group).first(count);
+        visit(found);
+        for (const std::uint32_t entry : found) CHECK(!would_be_lost(entry));
         visited += count;
       }
       if (cursor_ < used) return visited;
@@ -131,6 +136,17 @@ class TimerWheel {
   bool is_passing() const { return done_ != target_; }
   bool begin_pass();  // false if the hand is where the clock is
 
+  // True if a slot is of those that this pass visits.
+  bool is_due(std::uint8_t slot) const {
+    return (slot >= first_slot_ && slot <= last_slot_) || (slot >= 1 && slot <= wrapped_slot_);
+  }
+  // True if an entry that was visited is still armed for this pass. One that visits everything
+  // cannot tell.
+  bool would_be_lost(std::uint32_t entry) const {
+    const bool visits_everything = first_slot_ == 1 && last_slot_ == kSlots;
+    return !visits_everything && is_due(bytes()[entry]);
+  }
+
   // Bit i is set where bytes[i] holds a slot that this pass visits.
   unsigned due_mask(const std::uint8_t* chunk) const {
 #if defined(__SSE2__)
@@ -146,10 +162,7 @@ class TimerWheel {
 #else
     unsigned mask = 0;
     for (unsigned i = 0; i < kChunk; ++i) {
-      const std::uint8_t slot = chunk[i];
-      const bool due =
-          (slot >= first_slot_ && slot <= last_slot_) || (slot >= 1 && slot <= wrapped_slot_);
-      mask |= static_cast<unsigned>(due) << i;
+      mask |= static_cast<unsigned>(is_due(chunk[i])) << i;
     }
     return mask;
 #endif

@@ -133,6 +133,23 @@ TEST(TimerWheel, reads_a_bounded_stretch_of_memory_a_call) {
   EXPECT_GE(calls, static_cast<int>(kMany / TimerWheel::kScanMin));
 }
 
+TEST(TimerWheelDeathTest, is_not_left_by_a_visitor_that_forgets_one_of_its_group) {
+  const auto visit_all_but = [](std::uint32_t forgotten) {
+    TimerWheel wheel(kEntries, false);
+    for (std::uint32_t entry = 0; entry < 40; ++entry) wheel.arm(entry, 0, 1'000);
+    wheel.advance(
+        30'000, kEntries, 100, [](std::uint32_t) {}, each([&](std::uint32_t entry) {
+          if (entry == forgotten) return;
+          if (entry % 2 == 0) wheel.disarm(entry);
+          if (entry % 2 != 0) wheel.arm(entry, 30'000, 1'000);
+        }));
+  };
+  visit_all_but(kEntries);
+  for (const std::uint32_t entry : {0u, 15u, 16u, 39u}) {
+    EXPECT_DEATH(visit_all_but(entry), "would_be_lost") << entry;
+  }
+}
+
 struct WheelLoad {
   const char* name;
   unsigned step_ms_max;
