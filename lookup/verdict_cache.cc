@@ -245,6 +245,7 @@ inline CachedVerdict& VerdictCache::find(std::uint64_t hash) const {
 // An empty entry of that key, in the place of one of another generation, else of each in turn. Of
 // two keys of a set with one tag, the newer one is kept.
 CachedVerdict& VerdictCache::make_room(const VerdictKey& key, std::uint64_t hash) {
+  ++filled_;
   Tags& tags = tags_[set_of(hash)];
   CachedVerdict* set = &entries_[set_of(hash) * kWays];
   std::size_t way = 0;

@@ -83,6 +83,8 @@ class VerdictCache {
 
   // Questions put to it since it was made.
   std::uint64_t asked() const { return asked_; }
+  // Entries that it has filled since, each by a walk through the rules.
+  std::uint64_t filled() const { return filled_; }
 
  private:
   class Groups;
@@ -100,6 +102,7 @@ class VerdictCache {
   std::unique_ptr<Tags[]> tags_;
   std::size_t turn_ = 0;  // which of a full set goes
   std::uint64_t asked_ = 0;
+  std::uint64_t filled_ = 0;
 };
 
 }  // namespace sluice

@@ -336,6 +336,11 @@ def _burst_benches():
 
 _FLOODS = (
     ("a flood of SYNs", "syn"), ("a flood of datagrams", "udp"), ("a flood of pings", "icmp"),
+    ("a flood of ACKs", "ack"), ("a flood of ICMP errors", "error"),
+    ("a flood of SYNs over IPv6", "syn6"), ("a flood of SYNs handed over", "handed"),
+    ("a flood of SYNs to 4,096 interfaces", "interfaces"), ("a flood of RSTs", "rst"),
+    ("a flood of ports that the rules are asked for anew", "ports"),
+    ("a flood of QUIC Initials", "quic"),
     ("a flood of first fragments", "first"), ("a flood of later fragments", "later"),
     ("a flood that the rules refuse", "refused"), ("a flood of computed collisions", "collisions"),
     ("196 k flows that end at once", "expiry"), ("a change that judges all flows anew", "policy"),

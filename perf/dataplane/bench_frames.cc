@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "dataplane/parse.h"
+#include "flowtable/flow_key.h"
 
 namespace sluice {
 
@@ -78,10 +79,19 @@ void write_udp(std::uint8_t* at, Be16 from, Be16 to, std::size_t length) {
   std::memcpy(at, &udp, sizeof udp);
 }
 
+// The worker whose flow it is.
+std::uint32_t owner_of(const Conversation& talk, std::uint32_t workers) {
+  const std::uint64_t hash = owner_hash(HashKey{}, tuple_of(talk)) >> 32;
+  return static_cast<std::uint32_t>(hash * workers >> 32);
+}
+
 }  // namespace
 
-MacAddr bench_mac(std::uint8_t kind, std::uint8_t number) {
-  return MacAddr{{2, kind, 0, 0, 0, number}};
+MacAddr bench_mac(std::uint8_t kind, std::uint16_t number) {
+  const Be16 wire = Be16::from_host(number);
+  MacAddr mac{{2, kind, 0, 0, 0, 0}};
+  std::memcpy(mac.bytes.data() + 4, &wire, sizeof wire);
+  return mac;
 }
 
 IpAddr bench_address(Family family, std::uint32_t interface) {
@@ -93,7 +103,7 @@ Conversation conversation_of(const BenchPlan& plan, std::uint32_t i) {
   Conversation talk;
   const std::uint32_t place = i * 0x9e3779b1u >> 8;
   const bool is_between = plan.way == BenchWay::Between;
-  talk.interface = plan.way == BenchWay::Outbound ? 0 : is_between ? 1 : i % kBenchInterfaces;
+  talk.interface = plan.way == BenchWay::Outbound ? 0 : is_between ? 1 : i % plan.interfaces;
   talk.local = bench_address(plan.family, talk.interface);
   // Behind an IPv6 header 64 bytes have no room for TCP.
   const bool is_turn_of_tcp = i % 2 == 0 || !plan.has_udp;
@@ -110,6 +120,7 @@ Conversation conversation_of(const BenchPlan& plan, std::uint32_t i) {
   } else {
     talk.remote = IpAddr::v6(0x2001'0db8'0000'0000u, place);
   }
+  while (plan.workers > 1 && owner_of(talk, plan.workers) != 0) ++talk.remote_port;
   return talk;
 }
 

@@ -26,6 +26,8 @@ enum class BenchWay : std::uint8_t {
   Between,   // from the port of an interface to that of another
 };
 
+inline constexpr std::uint32_t kBenchInterfaces = 16;
+
 struct BenchPlan {
   BenchWay way = BenchWay::Bump;
   Family family = Family::Ipv4;
@@ -36,8 +38,13 @@ struct BenchPlan {
   bool has_udp = true;
   std::uint32_t flow_capacity = 0;  // 0: four times the flows
   bool is_judged_anew = false;      // each policy asks for every flow to be judged again
-  // What the rules of TCP and of UDP demand, Unknown: nothing; and a name beside it, or none. It is
-  // identified with `tools`.
+  std::uint32_t interfaces = kBenchInterfaces;  // more of them on a bump in the wire alone
+  // The rules that admit none of them name everybody in 192.0.0.0/3, each for a port of its own.
+  bool has_wide_rules = false;
+  // 2: a second worker hands over all that it receives, as every conversation is the first one's.
+  std::uint32_t workers = 1;
+  // What the rules of TCP and of UDP demand, Unknown: nothing; and a name beside it, of what
+  // carries one, or none. It is identified with `tools`.
   App tcp_app = App::Unknown;
   App udp_app = App::Unknown;
   std::string_view domain = {};
@@ -45,8 +52,6 @@ struct BenchPlan {
 
   bool has_demands() const { return tcp_app != App::Unknown || udp_app != App::Unknown; }
 };
-
-inline constexpr std::uint32_t kBenchInterfaces = 16;
 
 using BenchFrame = std::array<std::uint8_t, 64>;
 
@@ -71,8 +76,8 @@ struct BenchSegment {
   std::optional<std::string_view> payload = std::nullopt;
 };
 
-MacAddr bench_mac(std::uint8_t kind, std::uint8_t number);
-// Of the interface with this number, below kBenchInterfaces.
+MacAddr bench_mac(std::uint8_t kind, std::uint16_t number);
+// Of the interface with this number, below plan.interfaces.
 IpAddr bench_address(Family family, std::uint32_t interface);
 
 // The i-th conversation; remote hosts jump about, so that neighbours in the replay are none in the

@@ -35,7 +35,8 @@ std::vector<RuleInput> admitting_rules(const BenchPlan& plan, std::uint32_t& num
     RuleInput demand = rule(number++, direction, proto, 0, all);
     demand.ports = {0, 65'535};
     demand.condition.app = app;
-    if (!plan.domain.empty()) demand.condition.domains = DomainSet({std::string(plan.domain)});
+    if (!plan.domain.empty() && carries_name(app))
+      demand.condition.domains = DomainSet({std::string(plan.domain)});
     rules.push_back(demand);
   }
   return rules;
@@ -60,7 +61,9 @@ GroupInput make_group(const BenchPlan& plan) {
       }
     }
     for (std::uint32_t i = 1; i < plan.rules; ++i) {
-      const Cidr other = *Cidr::parse("172.16." + std::to_string(i % 256) + ".0/24");
+      const Cidr other = plan.has_wide_rules
+                             ? *Cidr::parse("192.0.0.0/3")
+                             : *Cidr::parse("172.16." + std::to_string(i % 256) + ".0/24");
       group.rules.push_back(rule(number++, direction, 6, static_cast<int>(1'000 + i), other));
     }
   }
@@ -77,18 +80,20 @@ SnapshotInput make_input(const BenchPlan& plan, Generation generation) {
   SubnetInput subnet;
   subnet.index = SubnetIndex(0);
   subnet.vpc = VpcIndex(0);
-  subnet.cidrs = {*Cidr::parse("10.77.1.0/24"), *Cidr::parse("fd00:77:0:1::/64")};
+  const bool has_many = plan.interfaces > kBenchInterfaces;
+  subnet.cidrs = {*Cidr::parse(has_many ? "10.77.0.0/16" : "10.77.1.0/24"),
+                  *Cidr::parse("fd00:77:0:1::/64")};
   policy.subnets = {subnet};
   policy.groups = {make_group(plan)};
   policy.tools = plan.tools;
   // The clock of a bench stands almost still.
   policy.layer7.worker_budget = policy.layer7.interface_budget = 0xffff'ffff;
-  for (std::uint32_t i = 0; i < kBenchInterfaces; ++i) {
+  for (std::uint32_t i = 0; i < plan.interfaces; ++i) {
     InterfaceInput interface;
     interface.index = EniIndex(i);
     interface.vpc = VpcIndex(0);
     interface.subnet = SubnetIndex(0);
-    interface.mac = bench_mac(1, static_cast<std::uint8_t>(i));
+    interface.mac = bench_mac(1, static_cast<std::uint16_t>(i));
     interface.addresses = {bench_address(Family::Ipv4, i), bench_address(Family::Ipv6, i)};
     interface.groups = {GroupIndex(0)};
     interface.logged = plan.is_logged;

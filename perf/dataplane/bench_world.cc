@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "dataplane/ring_sizes.h"
+#include "dataplane/worker_context.h"
 #include "perf/dataplane/bench_policy.h"
 
 namespace sluice {
@@ -16,6 +18,18 @@ namespace {
 
 constexpr UnixNanos kStartNs = 1'718'000'010 * kNanosPerSecond;
 constexpr std::size_t kDeltas = 1u << 16;
+
+// As its header says; 0: it is not of IP.
+std::size_t ip_length_of(const Frame& frame) {
+  const std::uint8_t* at = frame.data + sizeof(EthernetHeader);
+  Ipv4Header ipv4;
+  std::memcpy(&ipv4, at, sizeof ipv4);
+  if (ipv4.version_ihl == 0x45) return ipv4.total_length.host();
+  Ipv6Header ipv6;
+  std::memcpy(&ipv6, at, sizeof ipv6);
+  if (ipv6.version_class_label.host() >> 28 != 6) return 0;
+  return sizeof ipv6 + ipv6.payload_length.host();
+}
 
 }  // namespace
 
@@ -51,10 +65,8 @@ std::size_t ReplayIo::receive(NicIndex nic, std::span<Frame> frames) {
 
 void ReplayIo::lengthen(Source& source, std::span<Frame> frames) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    Ipv4Header ip;
-    std::memcpy(&ip, frames[i].data + sizeof(EthernetHeader), sizeof ip);
-    const std::size_t length = sizeof(EthernetHeader) + ip.total_length.host();
-    if (ip.version_ihl != 0x45 || length <= sizeof(BenchFrame)) continue;
+    const std::size_t length = sizeof(EthernetHeader) + ip_length_of(frames[i]);
+    if (length <= sizeof(BenchFrame)) continue;
     CHECK(length - sizeof(BenchFrame) <= source.tail.size());
     std::uint8_t* buffer = source.long_buffers[i].data();
     std::memcpy(buffer, frames[i].data, sizeof(BenchFrame));
@@ -78,10 +90,11 @@ BenchWorld::BenchWorld(const BenchPlan& plan, std::uint64_t turn_ns)
   io_.play(NicIndex(0), frames_);
   published_.swap(policy_.get());
   WorkerConfig config;
+  config.worker_count = plan.workers;
   config.flow_capacity = plan.flow_capacity != 0
                              ? plan.flow_capacity
                              : std::max<std::uint32_t>(1u << 16, 4 * plan.flows);
-  config.interface_capacity = kBenchInterfaces;
+  config.interface_capacity = plan.interfaces;
   config.touch_memory = true;
   config.start_ns = now_ns_;
   config.nics = make_bench_nics(plan);
@@ -89,7 +102,24 @@ BenchWorld::BenchWorld(const BenchPlan& plan, std::uint64_t turn_ns)
   links.policy = &published_;
   links.epoch = &epoch_;
   if (plan.is_logged) links.deltas = &deltas_;
+  if (plan.workers > 1) {
+    handed_ = std::make_unique<SpscRing<Handoff>>(handoff_ring_size(plan.workers));
+    links.inbox = {nullptr, handed_.get()};
+    links.outbox = {nullptr, nullptr};
+  }
   worker_ = std::make_unique<Worker>(config, links, io_);
+  if (plan.workers > 1) make_other(config);
+}
+
+void BenchWorld::make_other(WorkerConfig config) {
+  CHECK(plan_.workers == 2);
+  config.index = WorkerIndex(1);
+  config.flow_capacity = kFlowCapacityMin;
+  WorkerLinks links;
+  links.policy = &published_;
+  links.inbox = {nullptr, nullptr};
+  links.outbox = {handed_.get(), nullptr};
+  other_ = std::make_unique<Worker>(config, links, other_io_);
 }
 
 BenchWorld::~BenchWorld() = default;
@@ -112,6 +142,12 @@ std::size_t BenchWorld::turn() {
   now_ns_ += turn_ns_;
   return worker_->turn(now_ns_);
 }
+
+std::size_t BenchWorld::turn_of_other() { return other_->turn(now_ns_); }
+
+const TurnWork& BenchWorld::last_work() const { return worker_->context().work; }
+
+std::uint64_t BenchWorld::filled_verdicts() const { return worker_->context().verdicts.filled(); }
 
 std::size_t BenchWorld::bare_turn() {
   const std::size_t count = io_.receive(NicIndex(0), bare_frames_);

@@ -16,6 +16,7 @@
 #include "base/spsc_ring.h"
 #include "dataplane/epoch.h"
 #include "dataplane/packet_io.h"
+#include "dataplane/turn_work.h"
 #include "dataplane/worker.h"
 #include "flowtable/flow_event.h"
 #include "lookup/policy_snapshot.h"
@@ -28,7 +29,7 @@ namespace sluice {
 class ReplayIo final : public PacketIo {
  public:
   static constexpr std::size_t kSources = 2;
-  static constexpr std::size_t kTailMax = 1'024;
+  static constexpr std::size_t kTailMax = 1'280;
 
   // From now on `nic` (below kSources) gives these frames, from the first, `burst` (up to
   // kBurstMax) at a time. One whose IP packet is longer than it goes on with `tail` (up to
@@ -74,6 +75,11 @@ class BenchWorld {
 
   // One turn: a burst of packets through the whole pipeline.
   std::size_t turn();
+  // Of plans with two workers: one turn of the second, which hands over what other_io() gives it.
+  std::size_t turn_of_other();
+  // What the last turn() did, and how many entries the cache of verdicts has filled so far.
+  const TurnWork& last_work() const;
+  std::uint64_t filled_verdicts() const;
   // The same burst received and sent by nobody: the input and output alone.
   std::size_t bare_turn();
   // True if every packet so far was sent, and every flow is still there and, where rules demand
@@ -92,7 +98,12 @@ class BenchWorld {
     now_ns_ = (now_ns_ / kWindowNs + 1) * kWindowNs;
   }
 
+  // Into the log window under way.
+  std::uint64_t second_of_window() const { return now_ns_ / kNanosPerSecond % kLogWindowS; }
+
   ReplayIo& io() { return io_; }
+  ReplayIo& other_io() { return other_io_; }
+  std::size_t interface_end() const { return worker_->interface_end(); }
   WorkerCounters counters() const { return worker_->counters(); }
   // Takes what the flow log was told since the last call; the number of packets in it.
   std::uint64_t take_logged_packets();
@@ -105,6 +116,8 @@ class BenchWorld {
   void commit();
 
  private:
+  void make_other(WorkerConfig config);
+
   BenchPlan plan_;
   std::uint64_t turn_ns_;
   std::vector<BenchFrame> frames_;
@@ -114,7 +127,10 @@ class BenchWorld {
   EpochDomain epoch_{1};
   SpscRing<FlowDelta> deltas_;
   ReplayIo io_;
+  ReplayIo other_io_;
+  std::unique_ptr<SpscRing<Handoff>> handed_;  // from the second worker to the first
   std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Worker> other_;
   UnixNanos now_ns_;
   std::array<Frame, kBurstMax> bare_frames_;
 };

@@ -3,13 +3,22 @@
 // turn are taken one after the other, so that they meet the same neighbours on the machine; turns
 // in which another program had the core do not count.
 //
-//      syn, udp, icmp    first packets of strangers, until their share of the table is full, and
-//      on:
-//                        refused at first, and then in the place of those that nobody answered
+//      syn, udp, icmp    first packets of strangers until their share of the table is full, and on:
+//                        refused at first, then in the place of those that nobody answered
+//      ack, error        the same of segments in the middle of a connection (CT-23), and of ICMP
+//                        errors, which quote packets of no flow
+//      syn6              the same of SYNs over IPv6
+//      handed            the same of SYNs that another worker received and handed over
+//      interfaces        the same of SYNs to 4,096 interfaces, one after the other
+//      rst               RSTs of no connection
+//      ports             SYNs to ports of chance, where more rules name the stranger than an entry
+//                        of the cache of verdicts holds: each asks the rules themselves
+//      quic              Initials of QUIC, each of a stranger, where rules demand a name that none
+//                        of them has
 //      first, later      first fragments; fragments whose first never comes
 //      refused           what the rules refuse, logged
-//      collisions        datagrams whose first buckets are the same sixteen, as if the key had
-//      leaked expiry            flows whose time came all at once, 64 a turn beside the burst
+//      collisions        datagrams whose first buckets are the same 16, as if the key had leaked
+//      expiry            flows whose time came all at once, 64 a turn beside the burst
 //      policy            each flow of the burst judged anew, after a change
 //      window            the sweep of a log window over all flows, beside the burst
 
@@ -19,17 +28,21 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
+#include "control/compile/build_patterns.h"
 #include "dataplane/parse.h"
 #include "dataplane/turn_work.h"
 #include "dataplane/wire.h"
 #include "flowtable/flow_bucket.h"
 #include "flowtable/flow_key.h"
+#include "lookup/l7_tools.h"
 #include "perf/dataplane/bench_world.h"
+#include "tests/lookup/quic_sealer.h"
 
 namespace sluice {
 namespace {
@@ -38,6 +51,14 @@ enum class Flood : std::uint8_t {
   Syn,
   Udp,
   Icmp,
+  Ack,
+  Error,
+  Syn6,
+  Handed,
+  Interfaces,
+  Rst,
+  Ports,
+  Quic,
   First,
   Later,
   Refused,
@@ -56,12 +77,55 @@ struct Size {
   std::uint32_t turns;
 };
 
+// Of a datagram's payload, what lies in its frame.
+constexpr std::size_t kInFrame =
+    sizeof(BenchFrame) - sizeof(EthernetHeader) - sizeof(Ipv4Header) - sizeof(UdpHeader);
+
+// Made once: compiling takes a while.
+std::shared_ptr<const L7Tools> tools() {
+  static const std::shared_ptr<const L7Tools> kTools =
+      L7Tools::create(build_patterns({}, "").value(), 1).value();
+  return kTools;
+}
+
 std::uint32_t capacity_of(const Size& size) { return size.established + size.flood; }
 
 // Strangers that want an entry each, and get their share of the table.
 bool fills_its_share(Flood flood) {
-  return flood == Flood::Syn || flood == Flood::Udp || flood == Flood::Icmp;
+  switch (flood) {
+    case Flood::Syn:
+    case Flood::Udp:
+    case Flood::Icmp:
+    case Flood::Ack:
+    case Flood::Error:
+    case Flood::Syn6:
+    case Flood::Handed:
+    case Flood::Interfaces:
+    case Flood::Quic:
+      return true;
+    case Flood::Rst:
+    case Flood::Ports:
+    case Flood::First:
+    case Flood::Later:
+    case Flood::Refused:
+    case Flood::Collisions:
+    case Flood::Expiry:
+    case Flood::Policy:
+    case Flood::Window:
+      return false;
+  }
+  return false;
 }
+
+// Of those that are not, packets are datagrams.
+bool is_of_tcp(Flood flood) {
+  return flood == Flood::Syn || flood == Flood::Ack || flood == Flood::Handed ||
+         flood == Flood::Interfaces || flood == Flood::Rst || flood == Flood::Ports ||
+         flood == Flood::Refused;
+}
+
+// Of strangers whom no rule admits.
+bool is_refused(Flood flood) { return flood == Flood::Refused || flood == Flood::Ports; }
 
 // How many strangers there are.
 std::uint32_t strangers_of(Flood flood, const Size& size) {
@@ -108,6 +172,72 @@ void make_ping(BenchFrame& frame, std::uint32_t number) {
   std::memcpy(icmp + 2, &sum, sizeof sum);
 }
 
+// An error about a datagram that the interface has never sent: its last bytes are kErrorTail.
+void make_error(BenchFrame& frame, const Conversation& talk) {
+  constexpr std::size_t kPayload = 8 + sizeof(Ipv4Header) + 8;
+  Ipv4Header ip;
+  std::memcpy(&ip, frame.data() + sizeof(EthernetHeader), sizeof ip);
+  ip.proto = static_cast<std::uint8_t>(Proto::Icmp);
+  finish_ip(frame, ip, kPayload);
+  std::uint8_t* icmp = frame.data() + sizeof(EthernetHeader) + sizeof ip;
+  std::memset(icmp, 0, 8);
+  icmp[0] = 3;
+  icmp[1] = 1;
+  ip.proto = static_cast<std::uint8_t>(Proto::Udp);
+  ip.total_length = Be16::from_host(sizeof ip + 8);
+  ip.source = Be32::from_host(talk.local.v4_value());
+  ip.destination = Be32::from_host(talk.remote.v4_value());
+  ip.checksum = Be16{};
+  std::memcpy(icmp + 8, &ip, sizeof ip);
+  const Be16 port = Be16::from_host(talk.local_port);
+  std::memcpy(icmp + 8 + sizeof ip, &port, sizeof port);
+}
+// Port 9, eight bytes, no checksum.
+constexpr std::string_view kErrorTail("\0\x09\0\x08\0\0", 6);
+
+// A SYN in the place of a datagram: its last bytes are kSyn6Tail.
+void make_syn6(BenchFrame& frame, std::uint32_t number) {
+  std::uint8_t* at = frame.data() + sizeof(EthernetHeader);
+  Ipv6Header ip;
+  std::memcpy(&ip, at, sizeof ip);
+  ip.next = static_cast<std::uint8_t>(Proto::Tcp);
+  ip.payload_length = Be16::from_host(sizeof(TcpHeader));
+  std::memcpy(at, &ip, sizeof ip);
+  const Be32 sequence = Be32::from_host(number);
+  std::memset(at + sizeof ip + 4, 0, 6);
+  std::memcpy(at + sizeof ip + 4, &sequence, sizeof sequence);
+}
+// No acknowledgment, 20 bytes, SYN, a window of 65,535, neither checksum nor urgent pointer.
+constexpr std::string_view kSyn6Tail("\0\0\x50\x02\xff\xff\0\0\0\0", 10);
+
+// What each stranger of Flood::Quic says: the hello of one and the same client, whose connection id
+// the keys follow from.
+std::string_view initial() {
+  static const ByteList kInitial = [] {
+    const auto scratch = L7Scratch::create(tools()->patterns());
+    const ByteList hello = HelloBuilder().server_name("a.example").handshake();
+    return InitialPacket().seal(crypto_frame(0, hello), (*scratch)->crypto());
+  }();
+  return {reinterpret_cast<const char*>(kInitial.data()), kInitial.size()};
+}
+
+std::string_view tail_of(Flood flood) {
+  if (flood == Flood::Quic) return initial().substr(kInFrame);
+  if (flood == Flood::Error) return kErrorTail;
+  return flood == Flood::Syn6 ? kSyn6Tail : std::string_view();
+}
+
+// Not one of those that rules name.
+std::uint16_t port_of_chance(std::uint32_t number) {
+  const auto port = static_cast<std::uint16_t>(number * 0x9e37u);
+  return port >= 1'000 && port < 2'000 ? static_cast<std::uint16_t>(port + 10'000) : port;
+}
+
+std::uint8_t flags_of(Flood flood) {
+  if (flood == Flood::Ack) return TcpFlags::kAck;
+  return flood == Flood::Rst ? TcpFlags::kRst : TcpFlags::kSyn;
+}
+
 void make_fragment(BenchFrame& frame, std::uint32_t number, bool is_first) {
   Ipv4Header ip;
   std::memcpy(&ip, frame.data() + sizeof(EthernetHeader), sizeof ip);
@@ -128,11 +258,16 @@ std::vector<BenchFrame> flood_frames(const BenchPlan& plan, Flood flood, const S
   const std::uint32_t wanted = strangers_of(flood, size);
   for (std::uint32_t i = size.established; frames.size() < wanted; ++i) {
     Conversation talk = conversation_of(plan, i);
-    talk.proto = flood == Flood::Syn || flood == Flood::Refused ? Proto::Tcp : Proto::Udp;
-    if (flood == Flood::Refused) talk.remote = IpAddr::v4(0xc8000000u | i);
+    talk.proto = is_of_tcp(flood) ? Proto::Tcp : Proto::Udp;
+    if (is_refused(flood)) talk.remote = IpAddr::v4(0xc8000000u | i);
+    if (flood == Flood::Ports) talk.local_port = port_of_chance(i);
     if (flood == Flood::Collisions && !collides(talk, capacity_of(size))) continue;
-    BenchFrame frame = frame_of(plan, talk, {true, TcpFlags::kSyn, 0, 0});
+    BenchSegment segment{true, flags_of(flood), 0, 0};
+    if (flood == Flood::Quic) segment.payload = initial();
+    BenchFrame frame = frame_of(plan, talk, segment);
     if (flood == Flood::Icmp) make_ping(frame, i);
+    if (flood == Flood::Error) make_error(frame, talk);
+    if (flood == Flood::Syn6) make_syn6(frame, i);
     if (flood == Flood::First || flood == Flood::Later) {
       make_fragment(frame, i, flood == Flood::First);
     }
@@ -163,10 +298,12 @@ class FloodedWorld {
         answers_(answers(plan_, size.established)) {
     world_.admit_all();
     world_.io().play(kInside, answers_, 0);
-    world_.io().play(kOutside, flood_frames_, 0);
+    world_.io().play(kOutside, flood_frames_, 0, tail_of(flood));
+    world_.other_io().play(kOutside, flood_frames_, 0);
     for (std::uint32_t i = 0; i < size.established / kBurstMax; ++i) calm_turn();
     prepare();
     before_ = world_.counters();
+    filled_before_ = world_.filled_verdicts();
     calm_turns_ = 0;
     has_logged_ = false;
   }
@@ -183,9 +320,20 @@ class FloodedWorld {
       case Flood::Syn:
       case Flood::Udp:
       case Flood::Icmp:
-        // What nobody answered has had its time when the share is full.
-        world_.pass_ms(6'000 / (strangers_of(flood_, size_) / kBurstMax) + 1);
+      case Flood::Ack:
+      case Flood::Error:
+      case Flood::Syn6:
+      case Flood::Interfaces:
+      case Flood::Quic:
+        pass_time_of_a_share();
         return timed_turn(kBurstMax, 0);
+      case Flood::Handed:
+        pass_time_of_a_share();
+        world_.other_io().set_burst(kOutside, kBurstMax);
+        world_.turn_of_other();
+        return timed_turn(0, 0);
+      case Flood::Rst:
+      case Flood::Ports:
       case Flood::First:
       case Flood::Later:
       case Flood::Refused:
@@ -222,19 +370,39 @@ class FloodedWorld {
       return now.packets.drops[static_cast<std::size_t>(reason)];
     };
     const bool has_ended = now.flows_ended > before_.flows_ended;
+    const bool had_no_room = dropped(DropReason::EmbryonicFull) > 0 && has_ended;
+    const std::uint64_t packets = now.packets.rx_packets - before_.packets.rx_packets -
+                                  std::uint64_t{calm_turns_} * kBurstMax;
     switch (flood_) {
       case Flood::Syn:
       case Flood::Udp:
       case Flood::Icmp:
-        return dropped(DropReason::EmbryonicFull) > 0 && has_ended;
+      case Flood::Syn6:
+        return had_no_room;
+      case Flood::Ack:
+        return had_no_room && dropped(DropReason::NotFirstPacket) == 0;
+      case Flood::Error:
+        // For itself, and for what it quotes.
+        return had_no_room && most_asked_ == 2 * kBurstMax;
+      case Flood::Handed:
+        return had_no_room && packets == 0;
+      case Flood::Interfaces:
+        return had_no_room && world_.interface_end() == plan_.interfaces;
+      case Flood::Quic:
+        return has_ended && most_opened_ == kOpenedPerTurn && now.layer7_put_off > 0 &&
+               now.apps[static_cast<std::size_t>(App::Quic)] > 0;
+      case Flood::Rst:
+        return packets > 0 && dropped(DropReason::NotFirstPacket) == packets;
+      case Flood::Ports:
+        return packets > 0 && dropped(DropReason::NoRule) == packets &&
+               world_.filled_verdicts() - filled_before_ > packets / 2;
       case Flood::First:
       case Flood::Collisions:
         return now.flows_begun > before_.flows_begun;
       case Flood::Later:
         return dropped(DropReason::FragmentTooMany) > 0;
       case Flood::Refused:
-        return dropped(DropReason::NoRule) == now.packets.rx_packets - before_.packets.rx_packets -
-                                                  std::uint64_t{calm_turns_} * kBurstMax;
+        return dropped(DropReason::NoRule) == packets;
       case Flood::Expiry:
         return has_ended;
       case Flood::Policy:
@@ -252,8 +420,26 @@ class FloodedWorld {
     plan.is_logged = flood == Flood::Refused || flood == Flood::Window || flood == Flood::Expiry;
     plan.is_judged_anew = flood == Flood::Policy;
     // Exchanges of datagrams would be over when the strangers' are.
-    plan.has_udp = flood != Flood::Expiry && flood != Flood::Window;
+    plan.has_udp = flood != Flood::Expiry && flood != Flood::Window && flood != Flood::Quic;
+    if (flood == Flood::Quic) {
+      plan.tcp_app = App::Ssh;
+      plan.udp_app = App::Quic;
+      plan.domain = "other.example";
+      plan.tools = tools();
+    }
+    if (flood == Flood::Syn6) plan.family = Family::Ipv6;
+    if (flood == Flood::Interfaces) plan.interfaces = 4'096;
+    plan.has_wide_rules = flood == Flood::Ports;
+    if (flood == Flood::Handed) {
+      plan.workers = 2;
+      plan.has_udp = false;  // whose flow it is depends on the protocol
+    }
     return plan;
+  }
+
+  // What nobody answered has had its time when the share is full.
+  void pass_time_of_a_share() {
+    world_.pass_ms(6'000 / (strangers_of(flood_, size_) / kBurstMax) + 1);
   }
 
   void prepare() {
@@ -272,6 +458,8 @@ class FloodedWorld {
     world_.turn();
     const std::uint64_t took = thread_cpu_ns() - begin;
     was_preempted_ = preemptions() != preempted_before;
+    most_opened_ = std::max(most_opened_, world_.last_work().opened);
+    most_asked_ = std::max(most_asked_, world_.last_work().asked);
     if (plan_.is_logged && world_.take_logged_packets() != 0) has_logged_ = true;
     return static_cast<double>(took) * 1e-3;
   }
@@ -283,6 +471,9 @@ class FloodedWorld {
   const std::vector<BenchFrame> flood_frames_;
   const std::vector<BenchFrame> answers_;
   WorkerCounters before_;  // as the measured turns began
+  std::uint64_t filled_before_ = 0;
+  std::uint64_t most_asked_ = 0;  // by one turn
+  std::uint64_t most_opened_ = 0;
   std::uint32_t turns_ = 0;
   std::uint32_t calm_turns_ = 0;  // measured
   bool has_logged_ = false;       // meanwhile
@@ -337,11 +528,16 @@ void add(const std::string& name, const Size& size) {
     const char* name;
     Flood flood;
   };
-  for (const Named& named : {Named{"syn", Flood::Syn}, Named{"udp", Flood::Udp},
-                             Named{"icmp", Flood::Icmp}, Named{"first", Flood::First},
-                             Named{"later", Flood::Later}, Named{"refused", Flood::Refused},
-                             Named{"collisions", Flood::Collisions}, Named{"expiry", Flood::Expiry},
-                             Named{"policy", Flood::Policy}, Named{"window", Flood::Window}}) {
+  for (const Named& named :
+       {Named{"syn", Flood::Syn}, Named{"udp", Flood::Udp}, Named{"icmp", Flood::Icmp},
+        Named{"ack", Flood::Ack}, Named{"error", Flood::Error}, Named{"syn6", Flood::Syn6},
+        Named{"handed", Flood::Handed}, Named{"interfaces", Flood::Interfaces},
+        Named{"rst", Flood::Rst}, Named{"ports", Flood::Ports}, Named{"quic", Flood::Quic},
+        Named{"first", Flood::First}, Named{"later", Flood::Later},
+        Named{"refused", Flood::Refused}, Named{"collisions", Flood::Collisions},
+        Named{"expiry", Flood::Expiry}, Named{"policy", Flood::Policy},
+        Named{"window", Flood::Window}}) {
+    if (named.flood == Flood::Quic && !SLUICE_HAS_HYPERSCAN) continue;
     benchmark::RegisterBenchmark(
         ("flood/" + std::string(named.name) + "/" + name).c_str(),
         [flood = named.flood, size](benchmark::State& state) { run(state, flood, size); })

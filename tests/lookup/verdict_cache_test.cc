@@ -147,6 +147,8 @@ TEST(VerdictCache, keeps_each_port_by_itself_where_rules_take_more_lanes_than_an
       ASSERT_EQ(decision.rule, port % 2 == 0 ? rules[port / 2] : RuleIndex()) << port;
     }
   }
+  EXPECT_EQ(cache.asked(), 3u * 80u);
+  EXPECT_EQ(cache.filled(), 1u + 80u) << "of the class, and of each port once";
 }
 
 TEST(VerdictCache, keeps_what_is_untracked_by_ports_too) {
