@@ -152,6 +152,13 @@ def _upkeep_benches():
         Pair("expiry of 10 M flows, of a core", f"{expiry}/iterations:1", "",
              "the goal of 1 %", 1.0, "core_%", False, 1.0)],
                 False, 240, repetitions=3)
+    worker = "dataplane/expiry_bench"
+    for what, name in (("10 M flows of TCP", "tcp/10M"), ("1 M flows of UDP", "udp/1M")):
+        ours = f"expire/worker/{name}"
+        yield Bench(worker, f"^{ours}/", [
+            Pair(f"expiry of {what} in the worker, of a core", f"{ours}/iterations:1", "",
+                 "the goal of the table alone", None, "core_%", False, 1.0)],
+                    False, 240, repetitions=1)
     ours, peer = "memory/flow_shard/v4/1M/iterations:1", "memory/rte_hash/v4/1M/iterations:1"
     of_flow = "memory per tracked IPv4 connection"
     yield Bench(program, "^memory/.*/v4/1M/", [
