@@ -34,6 +34,13 @@ class Layer7Budget {
     return true;
   }
 
+  // A look at the interface took as long as so many more: they are spent, as far as they are there.
+  void charge(EniIndex eni, std::uint64_t looks) {
+    for (Credit* credit : {&worker_, &credit_of(eni)}) {
+      credit->left -= std::min(credit->left, looks * kLook);
+    }
+  }
+
   // Before the first packet of a turn.
   void begin_turn() {
     ++turn_;

@@ -8,9 +8,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/verdict.h"
 #include "dataplane/layer7_budget.h"
 #include "flowtable/first_bytes.h"
 #include "flowtable/flow_names.h"
@@ -28,27 +30,41 @@ class Layer7Watch {
       : names(kNames),
         budget(interface_capacity),
         interface_capacity_(interface_capacity),
-        held_((interface_capacity + 1) * sizeof(std::uint16_t), false) {}
+        held_((interface_capacity + 1) * sizeof(Held), false) {}
 
   // A slot for the flow's bytes. Null: all are taken, or half of them by this interface.
   FirstBytes::Slot* open(FlowState& state, EniIndex eni, TickMs now) {
-    std::uint16_t& held = held_of(eni);
-    if (held >= std::max<std::size_t>(1, bytes_.capacity() / 2)) return nullptr;
+    Held& held = held_of(eni);
+    if (held.slots >= half_of(bytes_.capacity())) return nullptr;
     FirstBytes::Slot* slot = bytes_.open(&state, now);
     if (slot == nullptr) return nullptr;
     slot->owner = eni.value();
-    ++held;
+    ++held.slots;
     return slot;
+  }
+  // FirstBytes::add(). NoRoom, too, where the interface holds half of the large buffers.
+  FirstBytes::Added add(FirstBytes::Slot& slot, Direction direction, std::uint32_t sequence,
+                        std::span<const std::uint8_t> bytes) {
+    using Buffer = FirstBytes::Buffer;
+    Held& held = held_of(EniIndex(slot.owner));
+    const bool may_grow = held.large_buffers < half_of(bytes_.large_capacity());
+    const std::uint32_t before = large_buffers_of(slot);
+    const FirstBytes::Added added =
+        bytes_.add(slot, direction, sequence, bytes, may_grow ? Buffer::Large : Buffer::Small);
+    held.large_buffers += large_buffers_of(slot) - before;
+    return added;
   }
   FirstBytes::Slot* find(const FlowState& state) { return bytes_.find(&state); }
   FirstBytes::Slot* oldest() { return bytes_.oldest(); }
   void close(const FlowState& state) {
     const FirstBytes::Slot* slot = bytes_.find(&state);
     if (slot == nullptr) return;
-    --held_of(EniIndex(slot->owner));
+    Held& held = held_of(EniIndex(slot->owner));
+    --held.slots;
+    held.large_buffers -= large_buffers_of(*slot);
     bytes_.close(&state);
   }
-  FirstBytes& bytes() { return bytes_; }
+  const FirstBytes& bytes() const { return bytes_; }
 
   // What is known of a flow that ends, or begins anew, is forgotten.
   void forget(const FlowState& state) {
@@ -62,13 +78,22 @@ class Layer7Watch {
   std::array<std::uint8_t, kL7HelloBytes> quic_hello{};  // while one datagram is looked at
 
  private:
-  std::uint16_t& held_of(EniIndex eni) {
-    return held_.as<std::uint16_t>()[std::min<std::size_t>(eni.value(), interface_capacity_)];
+  // What flows of an interface hold.
+  struct Held {
+    std::uint32_t slots;
+    std::uint32_t large_buffers;
+  };
+  static std::size_t half_of(std::size_t all) { return std::max<std::size_t>(1, all / 2); }
+  static std::uint32_t large_buffers_of(const FirstBytes::Slot& slot) {
+    return std::uint32_t{slot.sides[0].is_large} + std::uint32_t{slot.sides[1].is_large};
+  }
+  Held& held_of(EniIndex eni) {
+    return held_.as<Held>()[std::min<std::size_t>(eni.value(), interface_capacity_)];
   }
 
   FirstBytes bytes_;
   const std::size_t interface_capacity_;
-  ZeroedMemory held_;  // slots of each interface
+  ZeroedMemory held_;  // Held of each interface; one more for all beyond the capacity
 };
 
 }  // namespace sluice

@@ -22,6 +22,11 @@ using Payload = std::span<const std::uint8_t>;
 
 // Packets of a side that can tell nothing more, while the other one has not told either.
 constexpr std::uint32_t kIdlePacketsMax = 4;
+// Datagrams of a QUIC hello that are kept: each new one has all before it opened again.
+constexpr std::uint32_t kQuicDatagramsMax = 8;
+// A name that is not there yet is looked for from the first byte on each time: so many bytes cost
+// as much as another look.
+constexpr std::size_t kBytesOfALook = 2'048;
 // Datagrams of a flow that signatures see.
 constexpr std::uint32_t kSignatureDatagrams = 4;
 
@@ -230,7 +235,7 @@ class Look {
       side().has_base = true;
       side().base = base;
     }
-    switch (context_.layer7.bytes().add(*slot_, burst_.direction, sequence, payload)) {
+    switch (context_.layer7.add(*slot_, burst_.direction, sequence, payload)) {
       case FirstBytes::Added::Grown:
         break;
       case FirstBytes::Added::Kept:
@@ -262,15 +267,15 @@ class Look {
 
   // A datagram with a part of a hello: kept behind its length. False: no room.
   bool keep_datagram(Payload payload) {
-    FirstBytes& bytes = context_.layer7.bytes();
+    Layer7Watch& watch = context_.layer7;
     side().has_base = true;
     const auto at = static_cast<std::uint32_t>(kept(burst_.direction).size());
     const std::array<std::uint8_t, 2> size{static_cast<std::uint8_t>(payload.size() >> 8),
                                            static_cast<std::uint8_t>(payload.size())};
     const bool has_room =
-        at + 2 + payload.size() <= FirstBytes::kBytesMax &&
-        bytes.add(*slot_, burst_.direction, at, size) == FirstBytes::Added::Grown &&
-        bytes.add(*slot_, burst_.direction, at + 2, payload) == FirstBytes::Added::Grown;
+        kept_datagrams_ < kQuicDatagramsMax && at + 2 + payload.size() <= FirstBytes::kBytesMax &&
+        watch.add(*slot_, burst_.direction, at, size) == FirstBytes::Added::Grown &&
+        watch.add(*slot_, burst_.direction, at + 2, payload) == FirstBytes::Added::Grown;
     if (!has_room) tell(notes_.app);
     return has_room;
   }
@@ -336,7 +341,9 @@ class Look {
       const std::size_t size = std::size_t{before[0]} << 8 | before[1];
       answer = hello.add(before.subspan(2, size), *scratch_);
       before = before.subspan(2 + size);
+      ++kept_datagrams_;
     }
+    context_.layer7.budget.charge(eni_, kept_datagrams_);
     if (answer.state == NameState::NeedMore) answer = hello.add(datagram, *scratch_);
     budget.note_opened(eni_, hello.openings());
     context_.work.opened += hello.openings();
@@ -376,7 +383,10 @@ class Look {
       const NameAnswer answer = notes_.app == App::Quic
                                     ? read_quic(hello)
                                     : find_name(notes_.app, transport(), hello, *scratch_);
-      if (answer.state == NameState::NeedMore) return;
+      if (answer.state == NameState::NeedMore) {
+        context_.layer7.budget.charge(eni_, hello.size() / kBytesOfALook);
+        return;
+      }
       name = answer.name;
       remember(name, answer.ja4);
     }
@@ -420,6 +430,7 @@ class Look {
   const L7Tools* tools_ = nullptr;
   L7Scratch* scratch_ = nullptr;
   bool is_side_final_ = false;
+  std::uint32_t kept_datagrams_ = 0;  // of a QUIC hello, before this one
 };
 
 }  // namespace

@@ -89,9 +89,10 @@ void FirstBytes::give_back(Side& side) {
 }
 
 // A buffer that holds bytes up to `end`.
-bool FirstBytes::make_room(Side& side, std::uint32_t end) {
+bool FirstBytes::make_room(Side& side, std::uint32_t end, Buffer most) {
   if (side.buffer != kNone && (side.is_large || end <= kSmallBuffer)) return true;
   const bool is_large = end > kSmallBuffer;
+  if (is_large && most == Buffer::Small) return false;
   const std::uint16_t number = (is_large ? free_large_ : free_small_).take();
   if (number == kNone) return false;
   Side next = side;
@@ -145,7 +146,7 @@ bool FirstBytes::insert_piece(Side& side, std::uint32_t begin, std::uint32_t end
 }
 
 FirstBytes::Added FirstBytes::add(Slot& slot, Direction direction, std::uint32_t sequence,
-                                  std::span<const std::uint8_t> bytes) {
+                                  std::span<const std::uint8_t> bytes, Buffer most) {
   Side& side = slot.sides[static_cast<std::size_t>(direction)];
   DCHECK(side.has_base);
   const auto offset = static_cast<std::int32_t>(sequence - side.base);
@@ -159,7 +160,7 @@ FirstBytes::Added FirstBytes::add(Slot& slot, Direction direction, std::uint32_t
   bytes = bytes.first(std::min<std::size_t>(bytes.size(), kBytesMax - begin));
   const auto end = begin + static_cast<std::uint32_t>(bytes.size());
   if (differs(side, begin, bytes)) return Added::Conflict;
-  if (!make_room(side, end)) return Added::NoRoom;
+  if (!make_room(side, end, most)) return Added::NoRoom;
   const std::size_t before = bytes_of(slot, direction).size();
   if (!insert_piece(side, begin, end)) return Added::NoRoom;
   std::memcpy(buffer_of(side) + begin, bytes.data(), bytes.size());

@@ -29,8 +29,8 @@
 namespace sluice {
 
 struct FirstBytesConfig {
-  std::uint16_t slots = 4'096;  // conversations at a time, at most 32,768
-  std::uint16_t small_buffers = 4'096;
+  std::uint16_t slots = 4'096;          // conversations at a time, at most 32,768
+  std::uint16_t small_buffers = 8'192;  // two for each slot: nobody can take another's
   std::uint16_t large_buffers = 512;
 };
 
@@ -79,6 +79,8 @@ class FirstBytes {
     NoRoom,    // no buffer, or too many pieces
   };
 
+  enum class Buffer : std::uint8_t { Small, Large };
+
   explicit FirstBytes(const FirstBytesConfig& config = FirstBytesConfig());
   FirstBytes(const FirstBytes&) = delete;
   FirstBytes& operator=(const FirstBytes&) = delete;
@@ -93,13 +95,15 @@ class FirstBytes {
   Slot* oldest() { return oldest_ == kNone ? nullptr : &slots_[oldest_]; }
 
   // `sequence`: of bytes[0], on the circle of TCP's numbers. Requires sides[direction].has_base.
+  // `most`: a side that has no large buffer yet gets none beyond it.
   Added add(Slot& slot, Direction direction, std::uint32_t sequence,
-            std::span<const std::uint8_t> bytes);
+            std::span<const std::uint8_t> bytes, Buffer most = Buffer::Large);
   // What is there without a gap from the first byte on. Valid until add() or close().
   std::span<const std::uint8_t> bytes_of(const Slot& slot, Direction direction) const;
 
   std::size_t size() const { return size_; }
   std::size_t capacity() const { return slots_.size(); }
+  std::size_t large_capacity() const { return large_.size() / kBytesMax; }
 
  private:
   struct FreeList {
@@ -111,7 +115,7 @@ class FirstBytes {
 
   std::uint16_t& bucket_of(const void* key);
   std::uint8_t* buffer_of(const Side& side) const;
-  bool make_room(Side& side, std::uint32_t end);
+  bool make_room(Side& side, std::uint32_t end, Buffer most);
   void give_back(Side& side);
   bool differs(const Side& side, std::uint32_t begin, std::span<const std::uint8_t> bytes) const;
   static bool insert_piece(Side& side, std::uint32_t begin, std::uint32_t end);

@@ -39,6 +39,17 @@ TEST(Layer7Budget, of_the_worker_bounds_all_interfaces_together) {
   EXPECT_EQ(spent(budget, settings, 2, 0), 0u);
 }
 
+TEST(Layer7Budget, is_charged_for_looks_that_take_long) {
+  Layer7Budget budget(4);
+  const Layer7Settings settings = settings_of(1'000, 600);
+  ASSERT_TRUE(budget.spend(settings, EniIndex(0), 0));
+  budget.charge(EniIndex(0), 50);
+  EXPECT_EQ(spent(budget, settings, 0, 0), 9u);
+  EXPECT_EQ(spent(budget, settings, 1, 0), 40u) << "what the worker has left";
+  budget.charge(EniIndex(0), 1'000'000);
+  EXPECT_EQ(spent(budget, settings, 0, 10), 6u) << "no debt is made";
+}
+
 TEST(Layer7Budget, of_few_a_second_is_not_lost_in_rounding) {
   Layer7Budget budget(1);
   const Layer7Settings settings = settings_of(3, 3);

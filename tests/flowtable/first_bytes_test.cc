@@ -112,6 +112,20 @@ TEST(FirstBytes, are_refused_where_buffers_or_slots_are_gone_and_come_back) {
   EXPECT_EQ(scene.pool.size(), 2u);
 }
 
+TEST(FirstBytes, get_no_large_buffer_where_their_caller_says_so) {
+  Scene scene;
+  const std::string large(FirstBytes::kSmallBuffer + 1, 'l');
+  FirstBytes::Slot& slot = scene.begin(&scene.keys[0], 0);
+  const auto add_small = [&](std::string_view what) {
+    return scene.pool.add(slot, Direction::Ingress, 0, bytes(what), FirstBytes::Buffer::Small);
+  };
+  EXPECT_EQ(add_small("lll"), Added::Grown);
+  EXPECT_EQ(add_small(large), Added::NoRoom);
+  EXPECT_EQ(scene.known(slot), "lll");
+  EXPECT_EQ(scene.add(slot, 0, large), Added::Grown);
+  EXPECT_EQ(add_small(large + "l"), Added::Grown) << "it has one already";
+}
+
 TEST(FirstBytes, know_which_slot_was_opened_first) {
   Scene scene;
   EXPECT_EQ(scene.pool.oldest(), nullptr);

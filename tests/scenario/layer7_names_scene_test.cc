@@ -187,5 +187,56 @@ TEST(Layer7Names, of_quic_are_put_together_from_several_datagrams) {
   }
 }
 
+// Each datagram has all before it opened again.
+TEST(Layer7Names, of_quic_take_nine_datagrams_at_most) {
+  HelloBuilder hello;
+  hello.server_name("shop.example");
+  hello.extension(21, ByteList(1'500, 0));
+  const ByteList message = hello.handshake();
+  const std::span<const std::uint8_t> all(message);
+  Result<std::unique_ptr<L7Scratch>> scratch = L7Scratch::create(plain_tools()->patterns());
+  for (const bool ends_in_time : {true, false}) {
+    Layer7Scene scene(App::Ssh);
+    scene.demand(0, kUdp, 443, App::Quic, {"shop.example"});
+    scene.publish();
+    const auto send = [&](const ByteList& frames, std::size_t padded_to) {
+      InitialPacket packet;
+      packet.padded_to = padded_to;
+      const ByteList datagram = packet.seal(frames, (*scratch)->crypto());
+      return scene.send(Packet().ip(kClient, kWeb4).udp(40'000, 443).payload(Bytes(datagram)));
+    };
+    constexpr std::uint8_t kPing = 1;
+    EXPECT_TRUE(send(crypto_frame(0, all.first(1'000)), 1'162).passed());
+    for (int i = 0; i < 7; ++i) EXPECT_TRUE(send({kPing}, 30).passed()) << i;
+    EXPECT_EQ(scene.kept(), 1u);
+    const Outcome last =
+        ends_in_time ? send(crypto_frame(1'000, all.subspan(1'000)), 0) : send({kPing}, 30);
+    EXPECT_EQ(last.reason, ends_in_time ? DropReason::None : DropReason::DomainMismatch);
+    EXPECT_EQ(scene.kept(), 0u);
+  }
+}
+
+TEST(Layer7Names, that_come_byte_by_byte_behind_much_else_cost_more_of_the_budget) {
+  for (const std::size_t there : {std::size_t{1'024}, std::size_t{10 * 1'024}}) {
+    Layer7Scene scene(App::Tls, {"shop.example"});
+    scene.policy.layer7.packets_max = 10'000;
+    scene.policy.layer7.interface_budget = 10'000;  // a second: a thousand at once
+    scene.publish();
+    Conversation talk(scene, 40'000, 443);
+    ASSERT_TRUE(talk.open());
+    ASSERT_TRUE(
+        say_in_pieces(talk, hello_for("shop.example", 14'000).substr(0, there), 1'024).passed());
+    std::size_t looks = 0;
+    Outcome last;
+    for (; looks < 2'000 && (last = talk.client_says("x")).passed();) ++looks;
+    EXPECT_EQ(last.reason, DropReason::AppUninspected);
+    if (there < 2'048) {
+      EXPECT_GT(looks, 900u);
+    } else {
+      EXPECT_LT(looks, 200u);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace sluice

@@ -257,6 +257,26 @@ TEST(Layer7, has_room_for_so_many_connections_under_way) {
   EXPECT_EQ(scene.kept(), half);
 }
 
+TEST(Layer7, leaves_others_half_of_the_room_for_long_messages) {
+  Layer7Scene scene(App::Ssh);
+  scene.demand(1, kTcp, 443, App::Ssh);
+  scene.publish();
+  const std::size_t half = scene.worker().context().layer7.bytes().large_capacity() / 2;
+  const auto says_far_behind = [&](std::uint16_t port, const char* server) {
+    Conversation talk(scene, port, 443, kClient, server);
+    EXPECT_TRUE(talk.open());
+    return talk.client_says_at(3'000, "x").reason;
+  };
+  for (std::size_t i = 0; i < half; ++i) {
+    ASSERT_EQ(says_far_behind(static_cast<std::uint16_t>(20'000 + i), kWeb4), DropReason::None);
+  }
+  EXPECT_EQ(says_far_behind(30'000, kWeb4), DropReason::AppUninspected);
+  EXPECT_EQ(says_far_behind(30'001, kApp4), DropReason::None) << "another interface";
+  scene.wait_s(12);
+  EXPECT_EQ(scene.kept(), 0u);
+  EXPECT_EQ(says_far_behind(30'002, kWeb4), DropReason::None) << "they have come back";
+}
+
 TEST(Layer7, forgets_what_it_kept_with_its_flow) {
   SceneOptions options;
   options.flow_capacity = 1'024;
