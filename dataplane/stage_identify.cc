@@ -68,6 +68,11 @@ Payload payload_of(const Burst& burst, std::size_t i) {
   return {frame.data + begin, end - begin};
 }
 
+// False for a handshake's packets, and for what only acknowledges.
+bool says_something(const Burst& burst, std::size_t i) {
+  return burst.packets[i].part != FragmentPart::Whole || !payload_of(burst, i).empty();
+}
+
 void mark_known(FlowState& state, App app) {
   state.l7 = static_cast<std::uint8_t>(FlowState::kL7Known |
                                        (static_cast<std::uint8_t>(app) & FlowState::kL7AppMask));
@@ -133,7 +138,7 @@ DropReason end_watch(WorkerContext& context, const FlowTuple& tuple, FlowState& 
   return reason;
 }
 
-// One packet of a watched flow.
+// One packet of a watched flow that says something.
 class Look {
  public:
   Look(WorkerContext& context, Burst& burst, std::size_t i)
@@ -150,9 +155,7 @@ class Look {
   }
 
   void run() {
-    const Payload payload = payload_of(burst_, i_);
     const bool is_fragment = burst_.packets[i_].part != FragmentPart::Whole;
-    if (payload.empty() && !is_fragment) return;
     if (scratch_ == nullptr || is_fragment) return tell(kUninspected);
     if (is_over()) return tell(notes_.app);
     if (slot_ != nullptr && side().is_settled && !may_match_more()) return skip();
@@ -161,6 +164,7 @@ class Look {
       return tell(kUninspected);
     }
     context_.counters.worker.layer7_looks.add(1);
+    const Payload payload = payload_of(burst_, i_);
     if (facts_.proto == Proto::Tcp) {
       look_at_segment(payload);
     } else {
@@ -442,7 +446,7 @@ void identify(WorkerContext& context, Burst& burst) {
     if (!is_asked) continue;
     const FlowState& state = *burst.flows[i];
     if (state.is_watched()) {
-      Look(context, burst, i).run();
+      if (says_something(burst, i)) Look(context, burst, i).run();
     } else if (state.is_revoked()) {  // by a packet of this very burst
       refuse(context, burst, i, state.revoked_reason(), By::Flow);
     }

@@ -75,7 +75,7 @@ constexpr std::string_view name_of(FlowPhase phase) {
 
 // What the first bytes of a conversation told beside its application: the name that its client
 // asked for, the fingerprint of its hello, the signature that matched. In place, so that who copies
-// it asks the system for no memory. All zero: nothing.
+// it asks the system for no memory. All zero: nothing. What most have lies in the first cache line.
 struct FlowFacts {
   static constexpr std::size_t kNameMax = 253;  // RFC 1035 2.3.4, as text
   static constexpr std::size_t kJa4Size = 36;   // FoxIO, technical details JA4
@@ -88,8 +88,8 @@ struct FlowFacts {
   std::uint16_t signature_plus_one;
   std::uint8_t name_size;
   std::uint8_t ja4_size;
-  std::array<char, kNameMax> name_text;
   std::array<char, kJa4Size> ja4_text;
+  std::array<char, kNameMax> name_text;
 
   // Empty: nothing was asked for, or it is not remembered.
   std::string_view name() const { return {name_text.data(), name_size}; }
@@ -101,6 +101,8 @@ struct FlowFacts {
   // What is longer is cut.
   void set_name(std::string_view text) { name_size = copy_into(name_text, text); }
   void set_ja4(std::string_view text) { ja4_size = copy_into(ja4_text, text); }
+  // Nothing is known any more; the texts stay, and nobody sees them.
+  void clear() { signature_plus_one = name_size = ja4_size = 0; }
 
  private:
   template <std::size_t kSize>

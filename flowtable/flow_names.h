@@ -4,12 +4,19 @@
 // client asked for, the fingerprint of its hello, and the signature that matched it.
 //
 // A bounded table, four places to a set: where all four are taken the one that was put there first
-// is forgotten, which costs an output its name and nothing else. All memory is taken in the
-// constructor. One owner thread. Keys as in first_bytes.h.
+// is forgotten, which costs an output its name and nothing else.
+//
+//   sets     4 keys | when each was put there      one cache line
+//   facts    4 of each set                         begin a cache line each
+//
+// So a flow that begins or ends touches one line, and one or two more where it has a name. All
+// memory is taken in the constructor. One owner thread. Keys as in first_bytes.h.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "base/cache_line.h"
 #include "flowtable/flow_event.h"
 #include "flowtable/zeroed_memory.h"
 
@@ -34,15 +41,26 @@ class FlowNames {
   std::size_t size() const { return size_; }
 
  private:
-  struct Fact {
-    const void* key;
-    std::uint32_t born;  // when it was put there, among those of its set
+  struct alignas(kCacheLine) Set {
+    std::array<const void*, kWays> keys;        // null: nobody's
+    std::array<std::uint32_t, kWays> born;      // when each was put there, by births_
+    std::size_t way_of(const void* key) const;  // kWays: it is not there
+  };
+  static_assert(sizeof(Set) == kCacheLine);
+  struct alignas(kCacheLine) Place {
     FlowFacts facts;
   };
-  Fact* set_of(const void* key) const;
 
-  const std::size_t sets_;
-  ZeroedMemory memory_;
+  std::size_t number_of(const void* key) const;  // of its set
+  Set& set(std::size_t number) const { return sets_.as<Set>()[number]; }
+  FlowFacts& facts(std::size_t number, std::size_t way) const {
+    return places_.as<Place>()[number * kWays + way].facts;
+  }
+  std::size_t place_for_one_more(const Set& own) const;
+
+  const std::size_t set_count_;
+  ZeroedMemory sets_;
+  ZeroedMemory places_;
   std::uint32_t births_ = 0;
   std::size_t size_ = 0;
 };

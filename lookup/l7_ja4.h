@@ -34,7 +34,7 @@ class HelloNumbers {
   void erase(std::uint16_t number);
 
  private:
-  std::array<std::uint16_t, kMax> numbers_{};
+  std::array<std::uint16_t, kMax> numbers_;  // the first count_
   std::size_t count_ = 0;
   bool has_overflown_ = false;
 };

@@ -26,15 +26,21 @@ std::string_view text_of(std::span<const std::uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+// Of a message with its header, which must be there.
+std::size_t handshake_size(std::span<const std::uint8_t> message) {
+  ByteCursor cursor(message);
+  cursor.skip(1);
+  return kHandshakeHeaderBytes + cursor.u24();
+}
+
 void add_numbers(ByteCursor list, HelloNumbers& numbers) {
   while (list.left() >= 2) numbers.add(list.u16());
 }
 
-// A list of 16-bit numbers behind its length in `length_bytes` bytes, alone in `body`.
-bool read_numbers(std::span<const std::uint8_t> body, std::size_t length_bytes,
-                  HelloNumbers& numbers) {
+// A list of 16-bit numbers behind its length, alone in `body`.
+bool read_numbers(std::span<const std::uint8_t> body, HelloNumbers& numbers) {
   ByteCursor cursor(body);
-  const std::size_t size = length_bytes == 1 ? cursor.u8() : cursor.u16();
+  const std::size_t size = cursor.u16();
   const auto list = cursor.take(size);
   if (!cursor.is_good() || !cursor.is_at_end() || size % 2 != 0) return false;
   add_numbers(ByteCursor(list), numbers);
@@ -82,7 +88,7 @@ class HelloReader {
       case kServerName:
         return read_server_name(content);
       case kSignatureAlgorithms:
-        return once(has_algorithms_) && read_numbers(content, 2, facts_.signature_algorithms);
+        return once(has_algorithms_) && read_numbers(content, facts_.signature_algorithms);
       case kAlpn:
         return once(has_alpn_) && read_alpn(content);
       case kSupportedVersions:
@@ -125,10 +131,15 @@ class HelloReader {
   }
 
   bool read_versions(std::span<const std::uint8_t> content) {
-    HelloNumbers versions;
-    if (!read_numbers(content, 1, versions)) return false;
+    ByteCursor cursor(content);
+    const std::size_t size = cursor.u8();
+    ByteCursor list(cursor.take(size));
+    if (!cursor.is_good() || !cursor.is_at_end() || size % 2 != 0) return false;
     std::uint16_t best = 0;
-    for (const std::uint16_t version : versions.all()) best = std::max(best, version);
+    while (!list.is_at_end()) {
+      const std::uint16_t version = list.u16();
+      if (!is_grease(version)) best = std::max(best, version);
+    }
     if (best != 0) facts_.version = best;
     return true;
   }
@@ -147,17 +158,16 @@ NameAnswer find_hello_name(std::span<const std::uint8_t> handshake, bool is_quic
   if (handshake.empty()) return NameAnswer::of(NameState::NeedMore);
   if (handshake[0] != kClientHello) return NameAnswer::of(NameState::Malformed);
   if (handshake.size() < kHandshakeHeaderBytes) return NameAnswer::of(NameState::NeedMore);
-  ByteCursor cursor(handshake);
-  cursor.skip(1);
-  const std::size_t size = cursor.u24();
-  if (size > kL7HelloBytes - kHandshakeHeaderBytes) return NameAnswer::of(NameState::Malformed);
-  if (cursor.left() < size) return NameAnswer::of(NameState::NeedMore);
-  return HelloReader(is_quic).read(cursor.take(size), crypto);
+  const std::size_t size = handshake_size(handshake);
+  if (size > kL7HelloBytes) return NameAnswer::of(NameState::Malformed);
+  if (handshake.size() < size) return NameAnswer::of(NameState::NeedMore);
+  return HelloReader(is_quic).read(handshake.first(size).subspan(kHandshakeHeaderBytes), crypto);
 }
 
 NameAnswer find_tls_name(std::span<const std::uint8_t> stream, L7Scratch& scratch) {
   const std::span<std::uint8_t> joined = scratch.hello();
   std::size_t size = 0;
+  std::size_t needed = 0;  // as far as the hello's head is there to say so
   ByteCursor cursor(stream);
   // Every record but the last adds a byte at least: at most kL7HelloBytes turns.
   while (cursor.left() >= kRecordHeaderBytes) {
@@ -169,11 +179,18 @@ NameAnswer find_tls_name(std::span<const std::uint8_t> stream, L7Scratch& scratc
       return NameAnswer::of(NameState::Malformed);
     }
     const auto part = cursor.take(std::min(length, cursor.left()));
+    if (size == 0) {  // nearly every hello lies in one record, and is read where it lies
+      const NameAnswer answer = find_hello_name(part, false, scratch.crypto());
+      if (answer.state != NameState::NeedMore) return answer;
+    }
     const std::size_t copied = std::min(part.size(), joined.size() - size);
     std::copy_n(part.begin(), copied, joined.begin() + static_cast<std::ptrdiff_t>(size));
     size += copied;
-    const NameAnswer answer = find_hello_name(joined.first(size), false, scratch.crypto());
-    if (answer.state != NameState::NeedMore) return answer;
+    if (size >= needed) {
+      const NameAnswer answer = find_hello_name(joined.first(size), false, scratch.crypto());
+      if (answer.state != NameState::NeedMore) return answer;
+      needed = size < kHandshakeHeaderBytes ? 0 : handshake_size(joined);
+    }
     if (copied < part.size()) return NameAnswer::of(NameState::Malformed);
   }
   return NameAnswer::of(stream.size() >= kL7HelloBytes ? NameState::Malformed
