@@ -20,6 +20,8 @@ namespace sluice {
 
 class Layer7Budget {
  public:
+  static constexpr std::uint32_t kOpenedPerInterface = kOpenedPerTurn / 2;
+
   explicit Layer7Budget(std::size_t interface_capacity)
       : capacity_(interface_capacity), memory_((interface_capacity + 1) * sizeof(Credit), false) {}
 
@@ -61,7 +63,6 @@ class Layer7Budget {
   }
 
  private:
-  static constexpr std::uint32_t kOpenedPerInterface = kOpenedPerTurn / 2;
   // In thousandths of a look: a budget of one a second earns one of these each millisecond.
   static constexpr std::uint64_t kLook = 1'000;
   static constexpr std::uint64_t kKeptMs = 100;

@@ -22,8 +22,10 @@ using Payload = std::span<const std::uint8_t>;
 
 // Packets of a side that can tell nothing more, while the other one has not told either.
 constexpr std::uint32_t kIdlePacketsMax = 4;
-// Datagrams of a QUIC hello that are kept: each new one has all before it opened again.
-constexpr std::uint32_t kQuicDatagramsMax = 8;
+// Datagrams of a QUIC hello that are kept: each new one has all before it opened again. A turn may
+// open all of them, or one with so many would be put off for ever.
+constexpr std::uint32_t kQuicDatagramsMax = 7;
+static_assert(kQuicDatagramsMax + 1 <= Layer7Budget::kOpenedPerInterface);
 // A name that is not there yet is looked for from the first byte on each time: so many bytes cost
 // as much as another look.
 constexpr std::size_t kBytesOfALook = 2'048;

@@ -32,11 +32,11 @@
 
 namespace sluice {
 
-inline constexpr std::size_t kExpiredPerTurn = 64;  // flows that the wheel looks at
-inline constexpr std::size_t kSweptPerTurn = 512;   // slots that the log sweep looks at
-inline constexpr std::size_t kSettledPerTurn = 8;   // flows whose time to be identified is over
-inline constexpr std::size_t kFlushedPerTurn = 64;  // slots of a flush; each may be judged again
-inline constexpr std::uint32_t kOpenedPerTurn = 8;  // sealed packets; half of one interface
+inline constexpr std::size_t kExpiredPerTurn = 64;   // flows that the wheel looks at
+inline constexpr std::size_t kSweptPerTurn = 512;    // slots that the log sweep looks at
+inline constexpr std::size_t kSettledPerTurn = 8;    // flows whose time to be identified is over
+inline constexpr std::size_t kFlushedPerTurn = 64;   // slots of a flush; each may be judged again
+inline constexpr std::uint32_t kOpenedPerTurn = 16;  // sealed packets; half of one interface
 
 struct TurnWork {
   std::uint64_t packets = 0;
